@@ -1,0 +1,1 @@
+"""Clout: engagement in, influence scores out."""

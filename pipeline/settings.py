@@ -1,0 +1,94 @@
+"""
+All settings, with their units in their names.
+
+Each is an environment variable with the prefix `CLOUT_` (`CLOUT_BROKER`, `CLOUT_REDIS`, ..);
+`.env` in the working directory is read, and a file of the same name under `/run/secrets`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRETS = Path("/run/secrets")
+
+
+class Settings(BaseSettings):
+    """What a deployment decides. Frozen: a process reads it once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLOUT_",
+        env_file=".env",
+        env_nested_delimiter="__",
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+    )
+
+    broker: str = "kafka://127.0.0.1:9092"
+    """Kafka bootstrap servers: `kafka://host:port[,host:port]`."""
+    redis: str = "redis://127.0.0.1:6379/0"
+    """`redis://`, `rediss://` or `unix://`."""
+    host: str = "127.0.0.1"
+    """Address that the lookup service listens on."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Port of the lookup service."""
+    worker_port: int = Field(default=6066, ge=0, le=65535)
+    """Port of the worker's own web server: health and metrics."""
+    sink_port: int = Field(default=6067, ge=0, le=65535)
+    """Port of the sink's metrics."""
+    data_dir: Path = Path.home() / ".local" / "share" / "clout"
+    """Where agents keep cursors and the embedded mode its snapshot."""
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is console on a terminal and one JSON object a line otherwise."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    topic_prefix: str = "clout."
+    """Stands before every topic name, so that several instances share a cluster."""
+    partitions: int = Field(default=8, ge=1, le=1024)
+    """Partitions of every topic; must not change under kept state."""
+    replication: int = Field(default=1, ge=1, le=16)
+    """Replication factor of topics that this program creates."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_cafile: Path | None = None
+    """CA certificates that the broker's certificate is checked against; the system's without it."""
+    idempotence: bool = True
+    """Idempotent producers. The embedded broker does not support them."""
+
+    session_timeout_s: float = Field(default=10.0, gt=0)
+    """How long the group waits for a silent worker before its partitions move."""
+    group_instance_id: str = ""
+    """Static membership: a name of its own for each worker, so that a quick restart moves nothing."""
+    fetch_wait_ms: int = Field(default=50, ge=1)
+    """How long a broker may hold a fetch for more records."""
+    commit_interval_s: float = Field(default=0.2, gt=0)
+    """Time between two commit rounds: flush, emit, commit."""
+    emit_delta: float = Field(default=0.1, gt=0)
+    """A score that moved by this much is emitted at once, .."""
+    emit_interval_s: float = Field(default=0.2, ge=0)
+    """.. each user at most once in this time; .."""
+    emit_settle_s: float = Field(default=30.0, ge=0)
+    """.. a smaller move after this time at most."""
+    emit_catchup_share: float = Field(default=0.2, gt=0, le=1)
+    """The share of its time that a worker gives to emission while it is catching up."""
+    details_interval_s: float = Field(default=10.0, ge=0)
+    """Details of a user are emitted at most once in this time."""
+    dedupe_horizon_s: int = Field(default=3600, ge=1)
+    """Repeated ids are found within this much event time .."""
+    dedupe_ids: int = Field(default=1_000_000, ge=1)
+    """.. and this many records of a topic's partition, whichever is less."""
+    future_limit_s: int = Field(default=300, ge=0)
+    """An event time further ahead of its Kafka timestamp is a dead letter."""
+    record_limit_bytes: int = Field(default=65_536, ge=1024)
+    """A longer record is a dead letter."""
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings()
