@@ -1,0 +1,42 @@
+"""Ports of this machine."""
+
+import socket
+from typing import Final
+
+from pipeline.errors import ConfigError
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Tell whether someone accepts connections on a port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, port)) == 0
+
+
+def require_free(port: int, user: str, setting: str) -> None:
+    """
+    Check that a port can be taken.
+
+    Raises:
+        ConfigError: It is in use.
+    """
+    with socket.socket() as probe:
+        # As servers do: a connection that is only waiting to be forgotten does not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as exc:
+            raise ConfigError(
+                f"port {port}, which {user} needs, is taken ({exc.strerror}): "
+                f"stop the program that uses it, or choose another one with {setting}"
+            ) from exc

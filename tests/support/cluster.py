@@ -1,0 +1,171 @@
+"""Real processes for tests: a broker, a Valkey, and roles; each ended by its own number, never by a name."""
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
+from pipeline.local.child import Child, stop_all
+from pipeline.local.guard import Guard
+from pipeline.local.ports import free_port
+from pipeline.local.roles import ROLES, answers
+from pipeline.local.valkey import valkey_command, valkey_is_ready
+from pipeline.settings import Settings
+from tests.support.eventually import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Logged:
+    """A process that writes its output to a file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        guard: Guard,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        with self.log.open("ab") as output:
+            self.child = Child(name, command, guard, environment=environment, output=output, directory=directory)
+        self.pid = self.child.pid
+
+    def output(self) -> str:
+        """Return all that it has written."""
+        return self.log.read_text(errors="replace")
+
+    def is_running(self) -> bool:
+        """Tell whether it still runs."""
+        return self.child.status() is None
+
+    def stop(self, grace_s: float = 10.0) -> int:
+        """Send SIGTERM, wait, and return the exit status (-9 when it did not stop in time)."""
+        return self.child.stop(grace_s)
+
+    def kill(self) -> int:
+        """Send SIGKILL to the whole group."""
+        return self.child.end()
+
+    def freeze(self) -> None:
+        """Send SIGSTOP to the whole group: it hangs without noticing."""
+        self.child.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Send SIGCONT after `freeze`."""
+        self.child.signal(signal.SIGCONT)
+
+
+class Broker(Logged):
+    """A Tansu broker in memory, on a port of its own."""
+
+    def __init__(self, guard: Guard, directory: Path) -> None:
+        self.port = free_port()
+        self.url = f"kafka://127.0.0.1:{self.port}"
+        name = f"broker-{self.port}"
+        super().__init__(name, broker_command(self.port), guard, directory, broker_environment())
+        eventually(self._is_ready, 20, f"the broker listens; its log is {self.log}")
+
+    def _is_ready(self) -> bool:
+        assert self.is_running(), self.output()
+        return broker_is_ready(self.port)
+
+
+class Valkey(Logged):
+    """A Valkey server without persistence, on a port of its own."""
+
+    def __init__(self, guard: Guard, directory: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        super().__init__(f"valkey-{self.port}", valkey_command(self.port, directory), guard, directory)
+        eventually(self._is_ready, 20, f"Valkey answers; its log is {self.log}")
+
+    def database(self, number: int) -> str:
+        """Return the address of one of its 64 databases."""
+        return f"redis://127.0.0.1:{self.port}/{number}"
+
+    def _is_ready(self) -> bool:
+        assert self.is_running(), self.output()
+        return valkey_is_ready(self.port)
+
+
+class Role(Logged):
+    """A role of the pipeline (`worker`, `sink`, `serve`) as a deployment starts it."""
+
+    def __init__(
+        self, role: str, name: str, guard: Guard, directory: Path, environment: Mapping[str, str], port: int
+    ) -> None:
+        self.spec = ROLES[role]
+        self.port = port
+        super().__init__(name, self.spec.command(), guard, directory, environment)
+
+    @property
+    def url(self) -> str:
+        """The base address of its web server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Tell whether it says that it is ready; fail with its log when it has ended."""
+        assert self.is_running(), f"{self.name} ended: {self.output()}"
+        return answers(self.spec.url(self.port))
+
+    def wait_ready(self, deadline_s: float = 40.0) -> "Role":
+        """Wait until it is ready."""
+        eventually(self.is_ready, deadline_s, f"{self.name} is ready; its log is {self.log}")
+        return self
+
+
+class Cluster:
+    """Starts roles with the settings of one test and ends them all."""
+
+    def __init__(self, settings: Settings, guard: Guard, directory: Path) -> None:
+        self.settings = settings
+        self.processes: list[Logged] = []
+        self._guard = guard
+        self._directory = directory
+        self._numbers = itertools.count(1)
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Return the environment of a process with these settings; `changes` by full name (`CLOUT_PORT="1"`)."""
+        settings = {
+            f"CLOUT_{name.upper()}": value.get_secret_value() if name == "sasl_password" else str(value)
+            for name, value in self.settings
+            if value is not None
+        }
+        return {**settings, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **changes}
+
+    def start(self, role: str, **changes: str) -> Role:
+        """Start `worker`, `sink` or `serve` on a free port; the caller may wait with `wait_ready`."""
+        port = int(changes.get(ROLES[role].port_setting) or free_port())
+        environment = self.environment(**{**changes, ROLES[role].port_setting: str(port)})
+        name = f"{role}-{next(self._numbers)}"
+        process = Role(role, name, self._guard, self._directory, environment, port)
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: str, name: str = "command", **changes: str) -> Logged:
+        """Start any other `clout` command, for example `run("agent", "synthetic")`."""
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        process = Logged(
+            f"{name}-{next(self._numbers)}", command, self._guard, self._directory, self.environment(**changes)
+        )
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End every process that was started, the last one first."""
+        stop_all([process.child for process in reversed(self.processes)])
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
