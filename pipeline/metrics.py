@@ -28,6 +28,10 @@ CONSUMER_LAG = Gauge("clout_consumer_lag_records", "Records that wait in the top
 # The sink.
 SCORES_STORED = Counter("clout_score_updates_stored_total", "Score documents that Redis took: newer than its own.")
 SCORES_STALE = Counter("clout_score_updates_stale_total", "Score documents that Redis refused: not newer.")
+SCORES_SUPERSEDED = Counter(
+    "clout_score_updates_superseded_total", "Records of a user that a newer one of the same fetch replaced."
+)
+SCORES_REFUSED = Counter("clout_score_updates_refused_total", "Records of scores or details that do not decode.")
 SCORE_AGE = Histogram(
     "clout_score_age_seconds",
     "From the computation of a score to its visibility in Redis.",

@@ -1,0 +1,1 @@
+"""The lookup side: a sink that writes scores to Redis, and the service that reads them there."""

@@ -1,0 +1,46 @@
+"""How every role connects to Redis."""
+
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+AWAY: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    TryAgainError,
+    OutOfMemoryError,
+    OSError,
+)
+"""What a client sees while Redis is away, starts, fails over or is full: trying again may help."""
+
+
+def connect(url: str, timeout_s: float) -> Redis:
+    """
+    Return a client that speaks in bytes and connects when it is first used.
+
+    A command takes at most about twice `timeout_s`: one more attempt replaces a connection that a restart broke.
+    """
+    return Redis.from_url(
+        url,
+        protocol=2,  # the same answers from every server and every client version
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError, RedisTimeoutError)),
+    )
+
+
+def redacted(url: str) -> str:
+    """Return an address without its password, for messages."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    netloc = parts.netloc.replace(f":{parts.password}@", ":***@", 1)
+    return urlunsplit(parts._replace(netloc=netloc))

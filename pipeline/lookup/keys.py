@@ -1,0 +1,63 @@
+"""Every key that this program has in Redis, in one place."""
+
+from typing import Final
+
+PREFIX: Final = "clout:"
+
+RANK: Final = "clout:rank"
+"""Sorted set: every user by score."""
+CHANGES: Final = "clout:changes"
+"""Stream, trimmed: what subscribers of scores get."""
+SPIKES: Final = "clout:spikes"
+"""Stream, trimmed: what subscribers of spikes get."""
+SINK: Final = "clout:sink"
+"""Hash: how far the sinks have read each partition, and how fresh Redis is."""
+
+
+def user(user_id: str) -> str:
+    """Return the key of a score document (a string: the bytes of the record)."""
+    return f"clout:user:{user_id}"
+
+
+def rank(network: str | None = None) -> str:
+    """Return the key of the leaderboard of one network, or of all."""
+    return f"clout:rank:{network}" if network else RANK
+
+
+def history(user_id: str) -> str:
+    """Return the key of a user's score over time."""
+    return f"clout:history:{user_id}"
+
+
+def details(user_id: str) -> str:
+    """Return the key of a details document (a string: the bytes of the record)."""
+    return f"clout:details:{user_id}"
+
+
+def influencers(user_id: str) -> str:
+    """Return the key of the sorted set of those whom a user engages with."""
+    return f"clout:influencers:{user_id}"
+
+
+def identity(account: str) -> str:
+    """Return the key of the person that an account belongs to."""
+    return f"clout:identity:{account}"
+
+
+def handle(network: str, name: str) -> str:
+    """
+    Return the key of the user behind a handle, which is not told apart by case.
+
+    An abandoned handle may still point to its last user: compare with the `handle` of the document.
+    """
+    return f"clout:handle:{network}:{name.lower()}"
+
+
+def kloutid(number: int | str) -> str:
+    """Return the key of the user behind a Klout-compatible numeric id."""
+    return f"clout:kloutid:{number}"
+
+
+def offset_field(topic: str, partition: int) -> str:
+    """Return the field of `SINK` that holds the next offset of a partition."""
+    return f"{topic}/{partition}"

@@ -1,0 +1,31 @@
+"""The Lua scripts that Redis runs, each in a file of its own."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """A script by the name of its file."""
+
+    def __init__(self, name: str) -> None:
+        self._source = files(__name__).joinpath(f"{name}.lua").read_text()
+        # Redis names scripts so.
+        self._sha = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: Redis, *arguments: bytes | str | float) -> Any:
+        """Run it, sending it first when Redis does not know it: once, and after each restart."""
+        execute: Callable[..., Awaitable[Any]] = redis.execute_command
+        try:
+            return await execute("EVALSHA", self._sha, 0, *arguments)
+        except NoScriptError:
+            return await execute("EVAL", self._source, 0, *arguments)
+
+
+APPLY = Script("apply")
+FINISH_REBUILD = Script("finish_rebuild")
+RANK_PAGE = Script("rank_page")

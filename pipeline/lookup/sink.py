@@ -1,0 +1,176 @@
+"""
+The sink: carries score documents and details from Kafka to Redis.
+
+It may be stopped, killed or run twice at any moment.
+Documents and offsets are written in one step, older versions change nothing, and what Redis loses is written again.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Final
+
+import stamina
+from aiokafka import TopicPartition
+
+from pipeline.clock import Clock, system_clock
+from pipeline.logs import get_logger
+from pipeline.lookup.chunks import Chunk, Tally, chunks
+from pipeline.lookup.connection import AWAY, connect, redacted
+from pipeline.lookup.probe import serve_probes
+from pipeline.lookup.source import Source
+from pipeline.lookup.writer import LostError, Writer
+from pipeline.metrics import SCORE_AGE, SCORES_REFUSED, SCORES_STALE, SCORES_STORED, SCORES_SUPERSEDED
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+CHUNK: Final = 500
+"""Documents in one call: large enough that the call itself costs little, and Redis is back for readers within 10 ms."""
+_LINGER_S: Final = 0.02
+"""Least time between two fetches, so that a busy topic is not read record by record."""
+_CHECK_S: Final = 1.0
+"""How often Redis is asked whether it still has everything, when nothing is written."""
+_TIMEOUT_S: Final = 2.0
+
+
+class Sink:
+    """Reads a source and writes it, until it is cancelled."""
+
+    def __init__(self, source: Source, writer: Writer, clock: Clock = system_clock) -> None:
+        self._source = source
+        self._writer = writer
+        self._clock = clock
+        self._ends: dict[TopicPartition, int] | None = None
+        self._check_at = 0.0
+        self.is_ready = False
+        """Whether Redis once had all that the log had."""
+
+    async def run(self) -> None:
+        """Carry records until cancelled; both sides may be away for as long as they like."""
+        await self._source.start()
+        while True:
+            await self._resume()
+            with suppress(LostError):
+                while True:
+                    await self._step()
+            log.warning("Redis lost what was written to it: writing it again")
+
+    async def _resume(self) -> None:
+        async for attempt in _until_redis_answers():
+            with attempt:
+                positions = await self._writer.positions(self._source.fields())
+        self._source.seek(positions)
+        self._ends = None
+        if self._writer.rebuilding:
+            log.info("filling Redis from the topics", positions=sum(positions.values()))
+
+    async def _step(self) -> None:
+        began = time.monotonic()
+        batches = await self._source.fetch(wait_ms=50)
+        await self._note_rewound()
+        tally = Tally()
+        await self._write(chunks(batches, CHUNK, tally))
+        _report(tally)
+        await self._finish_rebuild()
+        await self._check()
+        if 0 < sum(len(batch.records) for batch in batches) < CHUNK:
+            await asyncio.sleep(max(0.0, began + _LINGER_S - time.monotonic()))
+
+    async def _note_rewound(self) -> None:
+        for name, position in self._source.rewound().items():
+            log.warning("the log begins anew: reading it from there", partition=name, position=position)
+            async for attempt in _until_redis_answers():
+                with attempt:
+                    await self._writer.rewind(name, position)
+
+    async def _write(self, planned: Iterator[Chunk]) -> None:
+        """Write chunks in order; while Redis works on one, the next is prepared."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            for chunk in planned:
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write_chunk(chunk))
+                # Let the task send its call before the loop is kept busy with the next chunk.
+                await asyncio.sleep(0)
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None and not writing.done():
+                writing.cancel()
+
+    async def _write_chunk(self, chunk: Chunk) -> None:
+        async for attempt in _until_redis_answers():
+            with attempt:
+                fates = await self._writer.write(chunk)
+        self._count(chunk, fates)
+
+    def _count(self, chunk: Chunk, fates: bytes) -> None:
+        scores = fates[: len(chunk.scores)]
+        stored = scores.count(b"1")
+        SCORES_STORED.inc(stored)
+        SCORES_STALE.inc(len(scores) - stored)
+        if self._writer.rebuilding:
+            return
+        now = self._clock()
+        for write, fate in zip(chunk.scores, scores, strict=True):
+            if fate == ord("1") and write.time:
+                SCORE_AGE.observe(max(0, now - write.time) / 1000)
+
+    async def _finish_rebuild(self) -> None:
+        if not self._writer.rebuilding:
+            return
+        self._ends = self._ends or self._source.ends()
+        if self._ends is not None and self._source.reached(self._ends):
+            async for attempt in _until_redis_answers():
+                with attempt:
+                    await self._writer.finish_rebuild()
+            log.info("Redis is filled")
+
+    async def _check(self) -> None:
+        """Once a second, see that Redis has everything, and note there for readers that it has."""
+        if time.monotonic() < self._check_at:
+            return
+        self._check_at = time.monotonic() + _CHECK_S
+        async for attempt in _until_redis_answers():
+            with attempt:
+                await self._writer.check(self._source.ranges())
+        caught_up_at = self._source.caught_up_at(self._clock())
+        if self._writer.rebuilding or caught_up_at is None:
+            return
+        self.is_ready = True
+        async for attempt in _until_redis_answers():
+            with attempt:
+                await self._writer.mark_caught_up(caught_up_at)
+
+
+def _until_redis_answers() -> AsyncIterator[stamina.Attempt]:
+    return stamina.retry_context(on=AWAY, attempts=None, timeout=None, wait_initial=0.1, wait_max=1.0)
+
+
+def _report(tally: Tally) -> None:
+    SCORES_SUPERSEDED.inc(tally.superseded)
+    for topic, partition, offset, reason in tally.refused:
+        SCORES_REFUSED.inc()
+        log.warning("record left out", topic=topic, partition=partition, offset=offset, reason=reason)
+
+
+async def run(settings: Settings) -> None:
+    """
+    Run the sink with its probes until cancelled.
+
+    Raises:
+        PipelineError: A port is taken, or topics do not fit the settings.
+    """
+    redis = connect(settings.redis, _TIMEOUT_S)
+    source = Source(settings)
+    sink = Sink(source, Writer(redis))
+    log.info("sink starts", broker=settings.broker, redis=redacted(settings.redis))
+    try:
+        async with serve_probes(settings.host, settings.sink_port, lambda: sink.is_ready):
+            await sink.run()
+    finally:
+        await source.stop()
+        await redis.aclose()

@@ -1,0 +1,154 @@
+"""Reads every partition of the topics that the sink writes, from wherever Redis stands."""
+
+from typing import Final
+
+import stamina
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from pipeline.clock import system_clock
+from pipeline.errors import BrokerUnavailableError
+from pipeline.kafka import client_options
+from pipeline.logs import get_logger
+from pipeline.lookup import keys
+from pipeline.lookup.chunks import Batch, Range, Record, details_write, score_write
+from pipeline.settings import Settings
+from pipeline.topics import ensure_topics
+
+log = get_logger(__name__)
+
+_ALIVE_MS: Final = 2_000
+"""A partition whose last answer is older is not known to be read to its end."""
+
+
+class Source:
+    """One consumer without a group: the positions are the caller's, not the broker's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._positions: dict[TopicPartition, int] = {}
+        self._rewound: dict[str, int] = {}
+        self._sought_at = 0
+        self._prepare = {
+            settings.topic_prefix + "scores": score_write,
+            settings.topic_prefix + "details": details_write,
+        }
+        self._partitions = [
+            TopicPartition(topic, part) for topic in self._prepare for part in range(settings.partitions)
+        ]
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The consumer, once `start` has returned."""
+        assert self._consumer is not None
+        return self._consumer
+
+    async def start(self) -> None:
+        """Connect, trying until a broker answers."""
+        async for attempt in stamina.retry_context(
+            on=BrokerUnavailableError, attempts=None, timeout=None, wait_initial=0.2, wait_max=3.0
+        ):
+            with attempt:
+                await self._connect()
+
+    async def _connect(self) -> None:
+        await ensure_topics(self._settings)
+        consumer = AIOKafkaConsumer(
+            **client_options(self._settings),
+            enable_auto_commit=False,
+            # A log that begins later or anew is read from where it begins.
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=self._settings.fetch_wait_ms,
+            client_id="clout-sink",
+        )
+        try:
+            await consumer.start()
+        except OSError as exc:
+            raise BrokerUnavailableError(f"no Kafka broker answers at {self._settings.broker}") from exc
+        self._consumer = consumer
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def fields(self) -> list[str]:
+        """Return the name of each partition in Redis."""
+        return [keys.offset_field(*partition) for partition in self._partitions]
+
+    def seek(self, positions: dict[str, int]) -> None:
+        """Go on from these offsets, by name; whatever was fetched ahead is dropped."""
+        if not self.consumer.assignment():
+            self.consumer.assign(self._partitions)
+        self._sought_at = system_clock()
+        self._rewound.clear()
+        for partition in self._partitions:
+            position = positions[keys.offset_field(*partition)]
+            self.consumer.seek(partition, position)
+            self._positions[partition] = position
+
+    async def fetch(self, wait_ms: int) -> list[Batch]:
+        """Return what has arrived, one batch per partition, after `wait_ms` at most."""
+        fetched = await self.consumer.getmany(timeout_ms=wait_ms)
+        return [self._batch(partition, records) for partition, records in fetched.items()]
+
+    def _batch(self, partition: TopicPartition, records: list[Record]) -> Batch:
+        position = self._positions[partition]
+        if records[0].offset < position:
+            # The offset was out of range and the consumer went back to where the log begins.
+            position = self._rewound[keys.offset_field(*partition)] = records[0].offset
+        self._positions[partition] = records[-1].offset + 1
+        return Batch(partition.topic, partition.partition, position, records, self._prepare[partition.topic])
+
+    def ranges(self) -> list[Range]:
+        """Return an empty range at the position of each partition."""
+        return [
+            Range(keys.offset_field(*partition), position, position) for partition, position in self._positions.items()
+        ]
+
+    def ends(self) -> dict[TopicPartition, int] | None:
+        """Return where each log ended when it was last read, or None while that is not known of all."""
+        ends = {}
+        for partition in self._partitions:
+            end = self._end(partition)
+            if end is None:
+                return None
+            ends[partition] = end
+        return ends
+
+    def _end(self, partition: TopicPartition) -> int | None:
+        answered_at = self.consumer.last_poll_timestamp(partition)
+        if answered_at is None or answered_at <= self._sought_at:
+            return None
+        end: int | None = self.consumer.highwater(partition)
+        return end
+
+    def reached(self, ends: dict[TopicPartition, int]) -> bool:
+        """Tell whether every partition was read up to `ends`."""
+        return all(self._positions[partition] >= end for partition, end in ends.items())
+
+    def rewound(self) -> dict[str, int]:
+        """
+        Return where partitions are read from, by name, whose log ends before what was read of it.
+
+        The broker lost that log and began it anew. The caller notes these positions in Redis; each is told once.
+        """
+        for partition, position in self._positions.items():
+            end = self._end(partition)
+            if end is not None and end < position:
+                self.consumer.seek(partition, 0)
+                self._positions[partition] = self._rewound[keys.offset_field(*partition)] = 0
+        found, self._rewound = self._rewound, {}
+        return found
+
+    def caught_up_at(self, now: int) -> int | None:
+        """
+        Return since when nothing is missing, in Unix ms, or None when something is or may be.
+
+        `now` (Unix ms) decides whether the broker's last answers are recent.
+        """
+        ends = self.ends()
+        if ends is None or not self.reached(ends):
+            return None
+        oldest = min(int(self.consumer.last_poll_timestamp(partition)) for partition in ends)
+        return oldest if now - oldest < _ALIVE_MS else None
