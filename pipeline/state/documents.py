@@ -1,0 +1,127 @@
+"""Score documents and details of rows: what is emitted, in the wire's types."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring import model
+from pipeline.scoring.factors import FACTORS
+from pipeline.scoring.features import Features
+from pipeline.scoring.model import BUCKETS, MODEL, Scores
+from pipeline.state.evidence import top_of_lines
+from pipeline.state.partition import Partition
+from schemas import (
+    Contribution,
+    Counts,
+    Details,
+    Factors,
+    NetworkScore,
+    ScoreDocument,
+    TopActor,
+    TopPost,
+    TopTag,
+    Windows,
+)
+
+TOP: Final = 10
+"""Actors, posts and tags in the details."""
+
+
+def rounded(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores as documents carry them: two decimals."""
+    return np.round(scores, 2)
+
+
+def score_documents(
+    partition: Partition, rows: NDArray[np.int64], features: Features, scores: Scores, now: int, as_of: int | None = None
+) -> list[ScoreDocument]:
+    """
+    Return the documents of settled rows.
+
+    Args:
+        partition: Settled.
+        rows: int64[n], with their features and scores in the same order.
+        features: As of `as_of`.
+        scores: Of those features.
+        now: Unix ms, when they are computed.
+        as_of: Unix ms; the partition's own by default.
+    """
+    version, instant = partition.version, partition.as_of if as_of is None else as_of
+    previous = [None if value != value else round(value, 2) for value in partition.emitted[rows].tolist()]  # noqa: PLR0124
+    documents: list[ScoreDocument] = []
+    columns = zip(
+        rows.tolist(),
+        rounded(scores.score).tolist(),
+        previous,
+        scores.bucket.tolist(),
+        np.round(scores.percentile, 3).tolist(),
+        np.round(scores.confidence, 3).tolist(),
+        np.round(scores.factors, 2).tolist(),
+        features.counts.tolist(),
+        np.rint(features.engagers).astype(np.int64).tolist(),
+        scores.authenticity.tolist(),
+        partition.last[rows].tolist(),
+        strict=True,
+    )
+    for row, score, before, bucket, percentile, confidence, parts, counts, engagers, authenticity, last in columns:
+        user = partition.ids[row].decode()
+        network, _, native = user.partition(":")
+        profile = partition.profile(row)
+        documents.append(
+            ScoreDocument(
+                user,
+                (profile and profile.handle) or native,
+                profile and profile.name,
+                profile and profile.avatar,
+                score,
+                before,
+                BUCKETS[bucket],
+                percentile,
+                confidence,
+                Factors(*parts),
+                {network: NetworkScore(score, 1.0, last or None)},
+                Windows(Counts(*counts[0]), Counts(*counts[1]), Counts(*counts[2]), Counts(*counts[3])),
+                engagers,
+                authenticity,
+                MODEL,
+                version,
+                now,
+                instant,
+            )
+        )
+    return documents
+
+
+def details_documents(
+    partition: Partition, rows: NDArray[np.int64], features: Features, now: int
+) -> list[Details]:
+    """Return the details of settled rows; `features` in the same order."""
+    points = model.contributions(features)
+    return [
+        _details(partition, row, points[i].tolist(), now) for i, row in enumerate(rows.tolist())
+    ]
+
+
+def _details(partition: Partition, row: int, points: Sequence[float], now: int) -> Details:
+    if partition.large[row] < 0:
+        actors, posts, tags = top_of_lines(partition.lines[row], TOP)
+    else:
+        evidence = partition.evidence[row]
+        actors, posts, tags = evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)
+    return Details(
+        partition.ids[row].decode(),
+        [TopActor(actor, count) for actor, count in actors],
+        [TopPost(post, count) for post, count in posts],
+        [TopTag(tag, count) for tag, count in tags],
+        [Contribution(factor, round(value, 3)) for factor, value in zip(FACTORS, points, strict=True)],
+        partition.version,
+        now,
+        partition.as_of,
+    )
+
+
+ENCODER: Final = msgspec.json.Encoder()
+"""Writes the documents' bytes: the same ones in the topic, in Redis and in the API's answers."""

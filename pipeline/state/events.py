@@ -1,0 +1,55 @@
+"""Events in the form that a row keeps: 24 bytes each."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+EVENT: Final = np.dtype(
+    [
+        ("actor", "<u8"),  # digest of the actor's id
+        ("time", "<u4"),  # event time, seconds
+        ("worth", "<i4"),  # fixed point; negative for an undo
+        ("age", "<u2"),  # the actor's age in days, plus 1; 0 unknown
+        ("nth", "<u2"),  # the actor's actions before this one that day; NTH_UNKNOWN
+        ("kind", "u1"),  # 0..3 like, share, comment, follow; 4 a post
+        ("flags", "u1"),
+        ("score", "u1"),  # twice the actor's score, plus 1; 0 unknown
+        ("spare", "u1"),
+    ]
+)
+"""What a small row keeps of each event, and what is staged for every row."""
+
+UNDO: Final = 1
+MUTUAL: Final = 2
+SELF: Final = 4
+"""Flags: withdraws an event; the target engages with the actor too; the actor is the target."""
+
+NTH_UNKNOWN: Final = 0xFFFF
+NTH_LAST: Final = 0xFFFE
+AGE_LAST: Final = 0xFFFE
+
+
+def id_digests(ids: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the 128-bit digests of ids, [n, 2]."""
+    joined = b"".join(map(xxhash.xxh3_128_digest, map(str.encode, ids)))
+    return np.frombuffer(joined, np.uint64).reshape(-1, 2)
+
+
+def actor_digests(ids: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the 64-bit digests of actors' ids, [n]: the same on every machine."""
+    joined = b"".join(map(xxhash.xxh3_64_digest, map(str.encode, ids)))
+    return np.frombuffer(joined, ">u8").astype(np.uint64)
+
+
+def flatten(blobs: Sequence[bytes], dtype: np.dtype[np.void]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """
+    Return the records in a sequence of packed rows.
+
+    Returns:
+        The place in `blobs` of each record, [m], and the records, [m].
+    """
+    lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // dtype.itemsize
+    return np.repeat(np.arange(len(blobs)), lengths), np.frombuffer(b"".join(blobs), dtype)

@@ -1,0 +1,148 @@
+"""
+Repeated ids, found exactly within a horizon of the log.
+
+An open-addressing hash table in numpy columns, probed for a whole batch at a time: 16 bytes a slot.
+Ids are kept as 96 bits of their digest (XXH3): among a million the chance of one false match is 1e-17.
+"""
+
+from bisect import bisect_right
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SMALLEST: Final = 1 << 10
+_OFFSET_MASK: Final = np.uint64(0xFFFF_FFFF)
+_CHECK_MASK: Final = ~_OFFSET_MASK
+
+
+class IdHorizon:
+    """
+    The ids of one topic's partition within the horizon, each with the offset it came with.
+
+    Whether an id is a duplicate depends on the log alone: the same id stands at a lower offset, no more than
+    `max_ids` records and `seconds` of event time before. Where batches begin, and what was seen before a
+    crash, makes no difference: a record never repeats itself.
+    """
+
+    def __init__(self, seconds: int, max_ids: int) -> None:
+        self._seconds = seconds
+        self._max_ids = max_ids
+        self._count = 0
+        # Event time in the log: `_times[i]` holds from offset `_since[i]` on.
+        self._since: list[int] = []
+        self._times: list[int] = []
+        self._allocate(_SMALLEST)
+
+    def _allocate(self, size: int) -> None:
+        self._mask = np.uint64(size - 1)
+        # 0 is a free slot; a digest of 0 is stored as 1.
+        self._key = np.zeros(size, np.uint64)
+        # The upper half holds more of the digest, the lower the offset modulo 2^32.
+        self._aux = np.zeros(size, np.uint64)
+
+    def __len__(self) -> int:
+        """Return the number of ids held, some of them past the horizon."""
+        return self._count
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory of the table."""
+        return self._key.nbytes + self._aux.nbytes
+
+    def add(
+        self, digests: NDArray[np.uint64], offsets: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """
+        Add the ids of a batch and tell which of them are duplicates.
+
+        Args:
+            digests: [n, 2] the ids' digests.
+            offsets: [n] the records' offsets, ascending.
+            times: [n] the greatest event time in the log up to each record, in seconds.
+
+        Returns:
+            [n] True where the id stands at a lower offset within the horizon.
+        """
+        n = len(offsets)
+        repeated = np.zeros(n, np.bool_)
+        if n == 0:
+            return repeated
+        self._note_times(offsets, times)
+        if (self._count + n) * 2 > len(self._key):
+            self._rebuild(n, int(offsets[0]))
+        key = np.maximum(digests[:, 0], 1)
+        aux = (digests[:, 1] & _CHECK_MASK) | (offsets.astype(np.uint64) & _OFFSET_MASK)
+        slots, found = self._find_or_insert(key, aux)
+        if len(found):
+            at = slots[found]
+            distance = _distance(offsets[found], self._aux[at])
+            recent = self._recent(offsets[found], distance)
+            repeated[found] = (distance > 0) & recent
+            expired = (distance > 0) & ~recent
+            self._aux[at[expired]] = aux[found[expired]]
+        return repeated
+
+    def _note_times(self, offsets: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        last = self._times[-1] if self._times else -1
+        if times[-1] <= last:
+            return
+        rises = np.flatnonzero(np.diff(times, prepend=last) > 0)
+        self._since.extend(offsets[rises].tolist())
+        self._times.extend(times[rises].tolist())
+        if len(self._times) > 2 * self._seconds + _SMALLEST:
+            past = max(0, bisect_right(self._times, self._times[-1] - self._seconds) - 1)
+            del self._since[:past], self._times[:past]
+
+    def _recent(self, offsets: NDArray[np.int64], distance: NDArray[np.int64]) -> NDArray[np.bool_]:
+        since, times = np.array(self._since), np.array(self._times)
+        now = times[np.maximum(np.searchsorted(since, offsets, "right") - 1, 0)]
+        then = times[np.maximum(np.searchsorted(since, offsets - distance, "right") - 1, 0)]
+        return (distance <= self._max_ids) & (now - then <= self._seconds)
+
+    def _rebuild(self, room: int, offset: int) -> None:
+        used = self._key != 0
+        key, aux = self._key[used], self._aux[used]
+        distance = _distance(np.int64(offset), aux)
+        live = self._recent(offset - np.zeros_like(distance), distance)
+        key, aux = key[live], aux[live]
+        size = _SMALLEST
+        while size < 3 * (len(key) + room):
+            size *= 2
+        self._count = 0
+        self._allocate(size)
+        self._find_or_insert(key, aux)
+
+    def _find_or_insert(
+        self, key: NDArray[np.uint64], aux: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        slots = (key & self._mask).astype(np.int64)
+        pending = np.arange(len(key))
+        found: list[NDArray[np.int64]] = []
+        mask = int(self._mask)
+        table, check = self._key, self._aux
+        at, want, mine = slots, key, aux
+        while len(pending):
+            free = table[at] == 0
+            # Of several new ids for one slot the last write stays: going backwards, that is the lowest offset.
+            where = at[free][::-1]
+            table[where] = want[free][::-1]
+            check[where] = mine[free][::-1]
+            held = check[at]
+            same = (table[at] == want) & ((held ^ mine) <= _OFFSET_MASK)
+            inserted = same & free & (held == mine)
+            self._count += int(np.count_nonzero(inserted))
+            known = same & ~inserted
+            if known.any():
+                found.append(pending[known])
+            pending = pending[~same]
+            at = (slots[pending] + 1) & mask
+            slots[pending] = at
+            want, mine = key[pending], aux[pending]
+        return slots, np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _distance(offsets: "NDArray[np.int64] | np.int64", aux: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return how far the stored offsets lie before `offsets`; negative where they lie after."""
+    raw = (np.asarray(offsets).astype(np.uint64) - aux) & _OFFSET_MASK
+    return raw.astype(np.uint32).view(np.int32).astype(np.int64)

@@ -1,0 +1,207 @@
+"""From rows to what the model sees: features, as of an instant."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring import weights
+from pipeline.scoring.features import SCALES, Features
+from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES, WINDOW_NAMES, Windows
+from pipeline.state import actors
+from pipeline.state.actors import ENTRY, WHOLE
+from pipeline.state.events import EVENT, MUTUAL, NTH_UNKNOWN, UNDO, flatten
+from pipeline.state.partition import Partition
+from pipeline.state.sources import POST_KIND
+
+FRESH_DAYS: Final = 7
+BUSY_ACTIONS: Final = 100
+_WORTH_SCALE: Final = float(weights.WORTH_ONE * KERNEL_ONE)
+_ACTOR_SCALE: Final = float(weights.ACTOR_ONE * KERNEL_ONE)
+
+
+def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = None) -> Features:
+    """
+    Return the features of settled rows.
+
+    Args:
+        partition: Settled.
+        rows: int64[n], without repetition.
+        as_of: Unix ms, not before the partition's own; that by default.
+    """
+    second = (partition.as_of if as_of is None else as_of) // 1000
+    large = partition.large[rows].astype(np.int64)
+    n = len(rows)
+    counts = np.zeros((n, len(WINDOW_NAMES), POST_KIND + 1), np.int64)
+    posts = np.zeros((n, SCALES))
+    worth = np.zeros((n, SCALES))
+    kernels = np.stack([partition.windows.slice_kernel(window, second) for window in SCALE_WINDOWS])
+    is_small = large < 0
+    small, big = np.flatnonzero(is_small), np.flatnonzero(~is_small)
+    place = np.zeros(0, np.int64)
+    entries = np.zeros(0, ENTRY)
+    threshold = np.full(n, WHOLE, np.uint64)
+    if len(small):
+        where, packed = flatten([partition.events[row] for row in rows[small].tolist()], EVENT)
+        where = small[where]
+        _count_events(partition.windows, second, kernels, where, packed, counts, posts, worth)
+        engaged = actors.is_engager(packed)
+        width = partition.windows.slice_seconds[QUARTER]
+        place, entries = actors.merge(where[engaged], actors.entries_of(packed[engaged]), width)
+    if len(big):
+        _count_slices(partition, second, kernels, big, large[big], counts, posts, worth)
+        threshold[big] = _least_threshold(partition, second, large[big])
+        where, held = flatten([partition.large_rows.samples[i] for i in large[big].tolist()], ENTRY)
+        place, entries = np.concatenate([place, big[where]]), np.concatenate([entries, held])
+    sums = _ActorSums(partition.windows, second, n)
+    sums.add(place, entries, threshold)
+    return Features(
+        networks=weights.NETWORKS,
+        network=partition.network[rows].astype(np.int64),
+        counts=np.maximum(counts[:, :, :POST_KIND], 0),
+        posts=np.maximum(posts / KERNEL_ONE, 0.0),
+        worth=np.maximum(worth / _WORTH_SCALE, 0.0),
+        reach=sums.reach,
+        impact=sums.impact,
+        engagers=sums.engagers,
+        mutual=sums.mutual,
+        fresh=sums.fresh,
+        busy=sums.busy,
+        top=sums.top,
+        followers=_followers(partition, rows),
+    )
+
+
+def _count_events(
+    windows: Windows,
+    second: int,
+    kernels: NDArray[np.int64],
+    place: NDArray[np.int64],
+    packed: NDArray[np.void],
+    counts: NDArray[np.int64],
+    posts: NDArray[np.float64],
+    worth: NDArray[np.float64],
+) -> None:
+    n = len(counts)
+    time = packed["time"].astype(np.int64)
+    kind = packed["kind"].astype(np.int64)
+    sign = np.where(packed["flags"] & UNDO, -1, 1)
+    value = packed["worth"].astype(np.int64)
+    is_post = kind == POST_KIND
+    for window in range(len(WINDOW_NAMES)):
+        age = windows.head(window, second) - time // windows.slice_seconds[window]
+        inside = np.flatnonzero((age < SLICES) & (age >= 0))
+        cell = place[inside] * (POST_KIND + 1) + kind[inside]
+        # Sums of integers below 2^53 are exact in floats, whatever their order.
+        summed = np.bincount(cell, sign[inside], n * (POST_KIND + 1))
+        counts[:, window] = summed.astype(np.int64).reshape(n, POST_KIND + 1)
+        if window in SCALE_WINDOWS:
+            scale = SCALE_WINDOWS.index(window)
+            weight = kernels[scale][age[inside]]
+            worth[:, scale] = np.bincount(place[inside], value[inside] * weight, n)
+            posts[:, scale] = np.bincount(place[inside], sign[inside] * weight * is_post[inside], n)
+
+
+def _count_slices(
+    partition: Partition,
+    second: int,
+    kernels: NDArray[np.int64],
+    big: NDArray[np.int64],
+    large: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    posts: NDArray[np.float64],
+    worth: NDArray[np.float64],
+) -> None:
+    rows = partition.large_rows
+    for window in range(len(WINDOW_NAMES)):
+        inside, age = _ring(partition.windows.head(window, second), rows.heads[window])
+        slices = rows.counts[large, window][:, inside].astype(np.int64)
+        counts[big, window] = slices.sum(axis=1)
+        if window in SCALE_WINDOWS:
+            scale = SCALE_WINDOWS.index(window)
+            weight = kernels[scale][age]
+            worth[big, scale] = rows.worth[large, scale][:, inside] @ weight
+            posts[big, scale] = slices[:, :, POST_KIND] @ weight
+
+
+def _ring(head: int, filled: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ring positions of the slices that lie in the window at `head`, and their ages in slices."""
+    pieces = np.arange(max(head, filled) - SLICES + 1, filled + 1)
+    return pieces % SLICES, head - pieces
+
+
+def _least_threshold(partition: Partition, second: int, large: NDArray[np.int64]) -> NDArray[np.uint64]:
+    inside, _ = _ring(partition.windows.head(QUARTER, second), partition.large_rows.heads[QUARTER])
+    held = partition.large_rows.thresholds[large][:, inside]
+    return held.min(axis=1) if held.shape[1] else np.full(len(large), WHOLE, np.uint64)
+
+
+def _followers(partition: Partition, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    followers = partition.followers
+    return np.array([followers.get(row, -1) for row in rows.tolist()], np.int64)
+
+
+class _ActorSums:
+    """Sums over the distinct actors of each of n rows."""
+
+    def __init__(self, windows: Windows, second: int, n: int) -> None:
+        self._windows = windows
+        self._second = second
+        self._n = n
+        self.reach = np.zeros((n, SCALES))
+        self.impact = np.zeros((n, SCALES))
+        self.engagers = np.zeros(n)
+        self.mutual = np.zeros(n)
+        self.fresh = np.zeros(n)
+        self.busy = np.zeros(n)
+        self.top = np.zeros(n)
+
+    def add(self, place: NDArray[np.int64], entries: NDArray[np.void], threshold: NDArray[np.uint64]) -> None:
+        """Add the entries of rows `place`, an even sample of all actors below each row's threshold."""
+        width = self._windows.slice_seconds[QUARTER]
+        last = entries["last"].astype(np.int64)
+        limit = threshold[place]
+        inside = (entries["actor"] < limit) | (limit == WHOLE)
+        inside &= self._windows.head(QUARTER, self._second) - last // width < SLICES
+        place, entries, last = place[inside], entries[inside], last[inside]
+        if not len(place):
+            return
+        order = np.lexsort((entries["actor"], place))
+        place, entries, last = place[order], entries[order], last[order]
+        new = np.empty(len(place), np.bool_)
+        new[0] = True
+        new[1:] = (np.diff(place) != 0) | (np.diff(entries["actor"]) != 0)
+        start = np.flatnonzero(new)
+        row = place[start]
+        share = np.where(threshold == WHOLE, 1.0, threshold / 2.0**64)
+        self._add_faded(row, start, entries, last, share)
+        count = np.add.reduceat(entries["count"].astype(np.int64), start)
+        nth = np.minimum.reduceat(entries["nth"], start)
+        age = np.maximum.reduceat(entries["age"], start)
+        flags = np.bitwise_or.reduceat(entries["flags"], start)
+        self.engagers = np.bincount(row, minlength=self._n) / share
+        self.mutual = np.bincount(row[(flags & MUTUAL) > 0], minlength=self._n) / share
+        self.fresh = np.bincount(row[(age > 0) & (age <= FRESH_DAYS)], minlength=self._n) / share
+        self.busy = np.bincount(row[(nth > BUSY_ACTIONS) & (nth != NTH_UNKNOWN)], minlength=self._n) / share
+        np.maximum.at(self.top, row, count.astype(np.float64))
+
+    def _add_faded(
+        self,
+        row: NDArray[np.int64],
+        start: NDArray[np.int64],
+        entries: NDArray[np.void],
+        last: NDArray[np.int64],
+        share: NDArray[np.float64],
+    ) -> None:
+        score = np.where(entries["score"] == 0, weights.NO_SCORE, entries["score"].astype(np.int64) - 1)
+        nth = np.where(entries["nth"] == NTH_UNKNOWN, weights.NO_STAMP, entries["nth"].astype(np.int64))
+        quality = weights.quality(entries["worth"].astype(np.int64), score, entries["age"].astype(np.int64) - 1, nth)
+        moved = quality * weights.influence(score)
+        age = np.maximum(self._second - last, 0)
+        for scale, window in enumerate(SCALE_WINDOWS):
+            kernel = self._windows.kernel(window, age)
+            # Of an actor's slices the strongest counts, so that a further engagement never takes away.
+            reach = np.maximum.reduceat(quality * kernel, start)
+            impact = np.maximum.reduceat(moved * kernel, start) // weights.ACTOR_ONE
+            self.reach[:, scale] = np.bincount(row, reach, self._n) / _ACTOR_SCALE / share
+            self.impact[:, scale] = np.bincount(row, impact, self._n) / _ACTOR_SCALE / share
