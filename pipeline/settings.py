@@ -9,8 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.errors import ConfigError
 
 _SECRETS = Path("/run/secrets")
 
@@ -41,6 +43,8 @@ class Settings(BaseSettings):
     """Port of the sink's metrics."""
     data_dir: Path = Path.home() / ".local" / "share" / "clout"
     """Where agents keep cursors and the embedded mode its snapshot."""
+    embedded: bool = False
+    """`clout up` starts its own broker and Valkey even where `broker` and `redis` are set, at these addresses."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is console on a terminal and one JSON object a line otherwise."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -88,7 +92,26 @@ class Settings(BaseSettings):
     """A longer record is a dead letter."""
 
 
+def load_settings(**given: object) -> Settings:
+    """
+    Read the settings; what is `given` by name goes before the environment, None is as not given.
+
+    Raises:
+        ConfigError: A setting has a value that it cannot have.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as exc:
+        problems = (f"CLOUT_{'__'.join(map(str, e['loc'])).upper()}={e['input']}: {e['msg']}" for e in exc.errors())
+        raise ConfigError("; ".join(problems)) from exc
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """
+    Return the settings of this process, read once.
+
+    Raises:
+        ConfigError: A setting has a value that it cannot have.
+    """
+    return load_settings()

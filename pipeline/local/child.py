@@ -49,8 +49,9 @@ class Child:
     def lines(self) -> Iterator[str]:
         """Yield what it writes, line by line, to the end; only when its output is a pipe."""
         assert self._process.stdout
-        for line in self._process.stdout:
-            yield line.decode(errors="replace").rstrip()
+        with self._process.stdout as output:
+            for line in output:
+                yield line.decode(errors="replace").rstrip()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and all that it started."""
@@ -78,15 +79,7 @@ class Child:
         self.signal(signal.SIGKILL)
         status = self._process.wait()
         self._guard.release(self.pid)
-        if self._process.stdout and not self._process.stdout.closed:
-            self._close_output()
         return status
-
-    def _close_output(self) -> None:
-        # Another thread may be reading to the end: leave it to that thread then.
-        with suppress(ValueError, OSError):
-            assert self._process.stdout
-            self._process.stdout.close()
 
 
 def stop_all(children: Sequence[Child], grace_s: float = STOP_S) -> dict[str, int]:

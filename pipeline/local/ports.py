@@ -23,9 +23,14 @@ def is_listening(port: int, host: str = LOOPBACK) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def require_free(port: int, user: str, setting: str) -> None:
+def require_free(port: int, user: str, remedy: str) -> None:
     """
     Check that a port can be taken.
+
+    Args:
+        port: The port.
+        user: Who needs it.
+        remedy: What to do when it is taken, beside stopping who has it.
 
     Raises:
         ConfigError: It is in use.
@@ -37,6 +42,5 @@ def require_free(port: int, user: str, setting: str) -> None:
             probe.bind((LOOPBACK, port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port}, which {user} needs, is taken ({exc.strerror}): "
-                f"stop the program that uses it, or choose another one with {setting}"
+                f"port {port}, which {user} needs, is taken: stop the program that listens there, or {remedy}"
             ) from exc

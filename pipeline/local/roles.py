@@ -6,8 +6,6 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.local.ports import LOOPBACK
-
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
@@ -21,13 +19,9 @@ class RoleSpec:
         """Return the command that runs the role in a process."""
         return [sys.executable, "-m", "pipeline.cli", self.name]
 
-    def url(self, port: int) -> str:
-        """Return where the role answers when it is ready."""
-        return f"http://{LOOPBACK}:{port}{self.ready_path}"
-
 
 WORKER: Final = RoleSpec("worker", "CLOUT_WORKER_PORT", "/readyz")
-SINK: Final = RoleSpec("sink", "CLOUT_SINK_PORT", "/healthz")
+SINK: Final = RoleSpec("sink", "CLOUT_SINK_PORT", "/readyz")
 SERVE: Final = RoleSpec("serve", "CLOUT_PORT", "/readyz")
 ROLES: Final = {role.name: role for role in (WORKER, SINK, SERVE)}
 
@@ -43,7 +37,7 @@ EMBEDDED_ENVIRONMENT: Final = {
 def answers(url: str) -> bool:
     """Tell whether a GET of `url` is answered with success."""
     try:
-        with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - an address of our own roles
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

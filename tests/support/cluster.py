@@ -1,8 +1,8 @@
 """Real processes for tests: a broker, a Valkey, and roles; each ended by its own number, never by a name."""
 
 import itertools
-import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -112,7 +112,7 @@ class Role(Logged):
     def is_ready(self) -> bool:
         """Tell whether it says that it is ready; fail with its log when it has ended."""
         assert self.is_running(), f"{self.name} ended: {self.output()}"
-        return answers(self.spec.url(self.port))
+        return answers(self.url + self.spec.ready_path)
 
     def wait_ready(self, deadline_s: float = 40.0) -> "Role":
         """Wait until it is ready."""
@@ -163,9 +163,6 @@ class Cluster:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Tell whether a process runs; one that has ended but was not yet waited for does not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state) and not state.startswith("Z")

@@ -1,0 +1,66 @@
+"""
+The console script `clout`.
+
+Commands are named here and imported when they are called: `clout --help` must not wait for a web framework.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+
+from cyclopts import App, Group
+
+from pipeline.errors import PipelineError
+
+app = App(
+    name="clout",
+    help="A streaming influence score from 1 to 100: engagement in, explained scores out within a second.",
+    help_epilogue="Every setting is an environment variable too: see .env.example.",
+    version=lambda: version("clout"),
+)
+
+_COMMANDS = {
+    "Everything in one terminal": {
+        "up": ("pipeline.local.commands:up", "Run every role, with a broker and a Valkey of its own."),
+    },
+    "Roles of a deployment": {
+        "worker": ("pipeline.streams.commands:worker", "Fold engagements into scores."),
+        "sink": ("pipeline.lookup.commands:sink", "Write scores to Redis."),
+        "serve": ("pipeline.lookup.commands:serve", "Answer over HTTP."),
+        "agent": ("agents.commands:app", "Bring engagements of a network into the pipeline."),
+    },
+    "Reading": {
+        "score": ("pipeline.lookup.commands:score", "Show the score of users."),
+        "explain": ("pipeline.lookup.commands:explain", "Show who and what stands behind a score."),
+        "top": ("pipeline.lookup.commands:top", "Show the leaderboard."),
+        "watch": ("pipeline.lookup.commands:watch", "Follow scores as they change."),
+    },
+    "Checking": {
+        "doctor": ("pipeline.doctor:doctor", "Tell what is configured, reachable and lagging."),
+        "replay": ("pipeline.replay:replay_command", "Fold the topics once more and compare with Redis."),
+    },
+}
+
+for _title, _members in _COMMANDS.items():
+    _group = Group.create_ordered(_title)
+    for _place, (_name, (_path, _help)) in enumerate(_members.items()):
+        app.command(_path, name=_name, help=_help, group=_group, sort_key=_place)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line and exit status 1."""
+    try:
+        app()
+    except PipelineError as exc:
+        print(f"clout: {exc}", file=sys.stderr)  # noqa: T201 - a command's own message
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`clout top | head`) has seen enough; the interpreter must not flush into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

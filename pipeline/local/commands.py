@@ -1,0 +1,106 @@
+"""The command `clout up`."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from pipeline.local.leaderboard import Leaderboard
+from pipeline.local.output import Output
+from pipeline.local.services import Plan, make_plan
+from pipeline.local.supervisor import Supervisor
+from pipeline.settings import Settings, load_settings
+from pipeline.topics import ensure_topics
+
+_LEADERS: Final = 10
+_TERMINAL_S: Final = 1.0
+"""A terminal shows the leaderboard anew this often, .."""
+_BLOCK_S: Final = 5.0
+""".. a file or pipe gets it as a block of lines this often."""
+_LOOK_S: Final = 0.2
+
+
+def up(
+    *,
+    demo: bool = False,
+    port: int | None = None,
+    broker: str | None = None,
+    redis: str | None = None,
+) -> None:
+    """
+    Run every role in this terminal, with a broker and a Valkey of its own unless others are named.
+
+    Args:
+        demo: Feed synthetic traffic and show a live leaderboard.
+        port: Where the lookup service listens (8080).
+        broker: A Kafka to use instead of an embedded broker: kafka://host:port.
+        redis: A Redis to use instead of an embedded Valkey: redis://host:port.
+    """
+    settings = load_settings(port=port, broker=broker, redis=redis)
+    # What the environment names is the user's own too, unless it is told to be ours.
+    own_broker = broker is None and (settings.embedded or "broker" not in settings.model_fields_set)
+    own_redis = redis is None and (settings.embedded or "redis" not in settings.model_fields_set)
+    with tempfile.TemporaryDirectory(prefix="clout-") as directory:
+        plan = make_plan(settings, Path(directory), own_broker=own_broker, own_redis=own_redis, demo=demo)
+        _run(plan, settings, demo=demo)
+
+
+def _run(plan: Plan, settings: Settings, *, demo: bool) -> None:
+    output = Output(sys.stdout)
+    supervisor = Supervisor(output)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        supervisor.stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        _start(plan, settings, supervisor, output)
+        _watch(supervisor, output, Leaderboard(settings.redis, _LEADERS) if demo else None)
+    finally:
+        output.close()
+        output.say("stopping")
+        supervisor.stop()
+
+
+def _start(plan: Plan, settings: Settings, supervisor: Supervisor, output: Output) -> None:
+    began = time.monotonic()
+    output.say(f"starting {', '.join(service.name for service in [*plan.servers, *plan.roles])}")
+    supervisor.start_servers(plan.servers)
+    if supervisor.stopping.is_set():
+        return
+    asyncio.run(ensure_topics(settings))
+    supervisor.start(plan.roles)
+    if supervisor.stopping.is_set():
+        return
+    output.say(
+        f"ready after {time.monotonic() - began:.1f} s: {plan.url} - "
+        f"in another terminal try `{_program()} top`, `{_program()} watch`, or `curl {plan.url}/v1/leaderboard`"
+    )
+    supervisor.start(plan.agents)
+
+
+def _program() -> str:
+    """Return how the user may call this program: it need not be on the path."""
+    program = Path(sys.argv[0])
+    on_path = str(program.parent) in os.get_exec_path() or program.name != "clout"
+    return "clout" if on_path else os.path.relpath(program)
+
+
+def _watch(supervisor: Supervisor, output: Output, leaderboard: Leaderboard | None) -> None:
+    every_s = _TERMINAL_S if output.is_terminal else _BLOCK_S
+    due = time.monotonic()
+    while not supervisor.stopping.wait(_LOOK_S):
+        supervisor.keep()
+        if leaderboard and time.monotonic() >= due:
+            board = leaderboard.render()
+            if board:
+                output.show(board)
+                due = time.monotonic() + every_s
+    if leaderboard:
+        leaderboard.close()

@@ -1,0 +1,65 @@
+"""The leaderboard of the demo, read from Redis as any reader would."""
+
+from typing import cast
+
+import msgspec
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.lookup import keys
+from schemas import ScoreDocument
+
+_decoder = msgspec.json.Decoder(ScoreDocument)
+
+
+class Leaderboard:
+    """The first users by score, and how many there are."""
+
+    def __init__(self, redis_url: str, size: int) -> None:
+        self._redis = Redis.from_url(redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
+        self._size = size
+
+    def render(self) -> Table | None:
+        """Return the leaderboard as of now, or None while there is none to show."""
+        try:
+            leaders, users = self._read()
+        except RedisError:
+            return None
+        return _table(leaders, users) if leaders else None
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._redis.close()
+
+    def _read(self) -> tuple[list[ScoreDocument], int]:
+        # Without scores the reply is a list of names.
+        names = cast("list[bytes]", self._redis.zrange(keys.RANK, 0, self._size - 1, desc=True))
+        if not names:
+            return [], 0
+        # A user may have been forgotten between the two commands.
+        documents = self._redis.mget([keys.user(name.decode()) for name in names])
+        return [_decoder.decode(value) for value in documents if value], self._redis.zcard(keys.RANK)
+
+
+def _table(leaders: list[ScoreDocument], users: int) -> Table:
+    table = Table(title=f"Leaderboard: the first {len(leaders)} of {users:,} users", title_justify="left")
+    for heading in ("", "score", "change"):
+        table.add_column(heading, justify="right")
+    table.add_column("user")
+    for heading in ("likes", "shares", "comments", "follows", "engagers"):
+        table.add_column(heading, justify="right")
+    for place, leader in enumerate(leaders, start=1):
+        hour = leader.engagement.hour
+        counts = (hour.likes, hour.shares, hour.comments, hour.follows, leader.engagers)
+        table.add_row(str(place), f"{leader.score:.1f}", _change(leader), leader.user, *(f"{n:,}" for n in counts))
+    table.caption = "engagement within 1 h, engagers within 90 d"
+    return table
+
+
+def _change(document: ScoreDocument) -> Text:
+    if document.previous is None:
+        return Text("new", style="dim")
+    change = document.score - document.previous
+    return Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim")
