@@ -39,6 +39,7 @@ class Child:
             cwd=directory,
             start_new_session=True,
         )
+        self._ended = False
         self.pid = self._process.pid
         guard.watch(self.pid)
 
@@ -55,7 +56,9 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and all that it started."""
-        end_group(self.pid, number)
+        # Once it has ended, its number may belong to others.
+        if not self._ended:
+            end_group(self.pid, number)
 
     def wait(self, seconds: float) -> int | None:
         """Wait this long for the end; return the exit status, or None when it still runs."""
@@ -75,10 +78,12 @@ class Child:
         return self.end()
 
     def end(self) -> int:
-        """Kill what is left of the group and return the exit status."""
+        """Kill what is left of the group and return the exit status; again is harmless."""
         self.signal(signal.SIGKILL)
         status = self._process.wait()
-        self._guard.release(self.pid)
+        if not self._ended:
+            self._ended = True
+            self._guard.release(self.pid)
         return status
 
 
