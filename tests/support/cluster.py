@@ -159,6 +159,8 @@ class Cluster:
 
     def stop(self) -> None:
         """End every process that was started, the last one first."""
+        for process in self.processes:
+            process.thaw()  # a frozen process could not stop
         stop_all([process.child for process in reversed(self.processes)])
 
 

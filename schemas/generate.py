@@ -1,0 +1,71 @@
+"""
+Writes the JSON Schema files from the Structs, or checks that they are up to date.
+
+    python -m schemas.generate [--check]
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from schemas import DeadLetter, Details, Engagement, Identity, Post, Profile, ScoreDocument, Spike, Tick
+
+DIRECTORY: Final = Path(__file__).parent / "json"
+EXAMPLES: Final = Path(__file__).parent / "examples"
+
+RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
+    "engagement": Engagement,
+    "post": Post,
+    "profile": Profile,
+    "identity": Identity,
+    "tick": Tick,
+    "score": ScoreDocument,
+    "details": Details,
+    "spike": Spike,
+    "dead-letter": DeadLetter,
+}
+"""Every record of the contract, by the name of its file; a dead letter's are its headers."""
+
+
+def schema_text(record: type[msgspec.Struct]) -> str:
+    """Return the text of a record's JSON Schema file."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(record)}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale_files(directory: Path = DIRECTORY) -> list[Path]:
+    """Return the files that are missing, differ from the Structs, or belong to no record."""
+    wanted = {directory / f"{name}.json": schema_text(record) for name, record in RECORDS.items()}
+    differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
+    return sorted([*differing, *(set(directory.glob("*.json")) - wanted.keys())])
+
+
+def write_files(directory: Path = DIRECTORY) -> None:
+    """Bring the files up to date."""
+    directory.mkdir(exist_ok=True)
+    for path in stale_files(directory):
+        if path.stem in RECORDS:
+            path.write_text(schema_text(RECORDS[path.stem]))
+        else:
+            path.unlink()
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with `--check` name what is stale; return the exit status."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m schemas.generate [--check]", file=sys.stderr)  # noqa: T201 - a command's own message
+        return 2
+    if not arguments:
+        write_files()
+        return 0
+    stale = stale_files()
+    for path in stale:
+        print(f"stale: {path.name}; run `python -m schemas.generate`", file=sys.stderr)  # noqa: T201 - likewise
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
