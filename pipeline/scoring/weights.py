@@ -71,8 +71,8 @@ def _selectivity() -> NDArray[np.int64]:
 
     1 / (1 + ln(1 + nth/10) + nth/200): Klout's rule "the more a person likes and retweets in a given day, the less
     each of those individual interactions contributes" (klout.com/corp/score, 2013). The logarithm leaves an ordinary
-    day's ten or twenty actions most of their worth; the linear term makes the sum over a whole day grow like a logarithm
-    too, so that a like farm gains next to nothing from its second thousand.
+    day's ten or twenty actions most of their worth; the linear term makes the sum over a whole day grow like a
+    logarithm too, so that a like farm gains next to nothing from its second thousand.
     """
     nth = np.concatenate(([NTH_DEFAULT], np.arange(NTH_LAST + 1))).astype(np.float64)
     return _fixed(1.0 / (1.0 + np.log1p(nth / 10.0) + nth / 200.0))
@@ -110,7 +110,7 @@ def _seniority() -> NDArray[np.int64]:
     Return how far an actor's age in days vouches for them, int64[1 + AGE_LAST + 1], index age + 1.
 
     Half on the first day, 0.88 after a week: PeerIndex too asked for a week before it believed a rise
-    (help.peerindex.com). Unknown: 0.9. Everyone is new to a new deployment; they are all discounted alike, which moves no rank.
+    (help.peerindex.com). Unknown: 0.9. Everyone is new to a new deployment: all are discounted alike, which moves no rank.
     """
     age = np.arange(AGE_LAST + 1)
     return _fixed(np.concatenate(([0.9], 1.0 - 0.5 * np.exp(-age / 5.0))))

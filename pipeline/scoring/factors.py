@@ -1,0 +1,95 @@
+"""
+The three factors of a score, on logarithmic levels.
+
+A level is a weighted mean of logarithms over three time scales: each factor of e in engagement adds the same,
+so that the raw influence built from them (`model.py`) is a weighted geometric mean over scales and factors.
+Every level rises with every engagement, by whomever: no mean over actors, nothing that a rival could lower.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring.features import Features
+
+FACTORS: Final = ("true_reach", "amplification", "network_impact")
+"""The order of every column of factors."""
+
+FACTOR_WEIGHTS: Final[NDArray[np.float64]] = np.array([0.5, 0.25, 0.25])
+"""
+Reach carries half: what the score should predict is the number of people moved next (Klout's "PeopleRank" put the
+people influenced first, too; blog.klout.com/2011/11). How much and by whom they are moved share the other half.
+"""
+
+SCALE_WEIGHTS: Final[NDArray[np.float64]] = np.array([0.2, 0.4, 0.4])
+"""
+24 h, 7 d and 90 d. A rise shows on all three at once, standing only on the last: both are seen. One day is the noisiest
+measurement of the three (a Poisson count's error grows as its window shrinks), so it weighs half as much as the others.
+"""
+
+LARGEST: Final = 1e12
+"""More than all engagement there is: columns are clamped to it, so that absurd input cannot overflow."""
+
+AVERAGE_INFLUENCE: Final = 12 / 1024
+"""`weights.influence` of an actor at 20, the average: network impact is counted in average actors."""
+
+AUDIENCE_WEIGHT: Final = 0.05
+"""A million followers then add 0.7 to reach's level, as much as doubling those who engage: a little."""
+
+AUDIENCE_SATURATION: Final = 1e6
+"""Followers beyond a million add less and less: a count that can be bought is no evidence (Cha et al., ICWSM 2010)."""
+
+AUDIENCE_HALF: Final = 5.0
+"""Engagers at which the audience counts half: without engagement, followers are worth next to nothing."""
+
+AUDIENCE_FLOOR: Final = 0.02
+"""What is left of it: a fiftieth of an engager, enough to order accounts that nobody engages with."""
+
+
+def levels(features: Features) -> NDArray[np.float64]:
+    """Return the levels of the factors, float64[n, 3] in the order of `FACTORS`, each 0 or more."""
+    reach = _clean(features.reach)
+    engagement = damped(_clean(features.worth), reach)
+    parts = np.empty((3, *reach.shape))
+    parts[0] = reach
+    parts[1] = per_post(engagement, _clean(features.posts))
+    parts[2] = _clean(features.impact) / AVERAGE_INFLUENCE
+    blended: NDArray[np.float64] = (np.log1p(parts, out=parts) @ SCALE_WEIGHTS).T
+    blended[:, 0] += audience(features.followers, reach[:, -1])
+    return blended
+
+
+def damped(worth: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return engagement in which repetition by the same actors counts less and less: reach * ln(1 + worth/reach).
+
+    Each actor's engagement is damped like log(1 + k) of k repetitions, taken at the mean over actors.
+    Rises with both arguments (r ln(1 + w/r) is the perspective of a concave, increasing function),
+    so that 100 shares from 100 people are worth more than 100 from one, and still no engagement lowers anything.
+    """
+    return reach * np.log1p(worth / np.maximum(reach, 1e-12))
+
+
+def per_post(engagement: NDArray[np.float64], posts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return engagement per post: e / (1 + p + sqrt(e)).
+
+    The 1 is a post that everyone is granted, so that few posts make no wonder of a few likes.
+    sqrt(e) stands for posts that nobody reported (older ones, networks that tell of none): without it, accounts whose
+    posts are unknown would beat all others; with it they grow like the root of their engagement.
+    Rises with e, falls with p: the ratio of Klout's first rule.
+    """
+    return engagement / (1.0 + posts + np.sqrt(engagement))
+
+
+def audience(followers: NDArray[np.int64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what followers add to reach's level, float64[n]: little, saturating, and only as far as people engage."""
+    known = np.maximum(followers, 0).astype(np.float64)
+    seen = np.log1p(known / (1.0 + known / AUDIENCE_SATURATION))
+    return AUDIENCE_WEIGHT * seen * (reach + AUDIENCE_FLOOR) / (reach + AUDIENCE_HALF)
+
+
+def _clean(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column within 0 and `LARGEST`, 0 where it is not a number."""
+    return np.fmin(np.fmax(column, 0.0), LARGEST)

@@ -1,0 +1,100 @@
+"""
+The score: features in, a number from 1 to 100 out, with what stands behind it.
+
+raw influence = exp(weighted mean of the factors' levels) - 1, per account at one network: a geometric mean.
+Raw influences of linked accounts are added, never averaged: a further network adds.
+score = curve(ln(1 + sum)), by the reference population.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring.authenticity import authenticity
+from pipeline.scoring.factors import FACTOR_WEIGHTS, levels
+from pipeline.scoring.features import Features
+from pipeline.scoring.population import Reference, load
+
+MODEL: Final = "clout-1"
+"""The version stamped on every score: the formulas of this package with one reference distribution."""
+
+REFERENCE: Final[Reference] = load(MODEL)
+
+BUCKETS: Final = ("1-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-100")
+"""Klout's buckets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Columns of n rows."""
+
+    score: NDArray[np.float64]
+    """[n] within [1, 100], unrounded."""
+    factors: NDArray[np.float64]
+    """[n, 3] each factor from 0 to 100, in the order of `factors.FACTORS`."""
+    raw: NDArray[np.float64]
+    """[n] raw influence, 0 or more: what accounts linked to one person are added by."""
+    percentile: NDArray[np.float64]
+    """[n] share of the reference population with a lower score, 0 to 100."""
+    confidence: NDArray[np.float64]
+    """[n] how much evidence there is, 0 to 1."""
+    bucket: NDArray[np.int64]
+    """[n] index into `BUCKETS`."""
+    authenticity: NDArray[np.int64]
+    """[n] 0 to 100."""
+
+
+def score(features: Features) -> Scores:
+    """Return the scores of n rows, each an account at one network."""
+    parts = levels(features)
+    level = parts @ FACTOR_WEIGHTS
+    points = REFERENCE.score(level)
+    return Scores(
+        score=points,
+        factors=_factor_values(parts),
+        raw=np.expm1(level),
+        percentile=REFERENCE.percentile(level),
+        confidence=confidence(features.engagers),
+        bucket=bucket(points),
+        authenticity=authenticity(features),
+    )
+
+
+def combine(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Return the scores and percentiles of persons from their accounts' raw influences.
+
+    Args:
+        raw: float64[n, accounts], 0 where a person has fewer accounts.
+
+    Returns:
+        float64[n] within [1, 100] and float64[n] within [0, 100]: of the sum, so that a further account adds.
+    """
+    level = np.log1p(np.fmax(raw, 0.0).sum(axis=1))
+    return REFERENCE.score(level), REFERENCE.percentile(level)
+
+
+def confidence(engagers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return how much evidence n engagers are, float64[n], 0 to 1: 1 - 1/sqrt(1 + n).
+
+    1/sqrt(n) is the relative error of a Poisson count: 0.5 at 3 engagers, 0.9 at 99, 0.99 at 10,000.
+    """
+    counted = np.fmax(engagers, 0.0)
+    evidence: NDArray[np.float64] = 1.0 - 1.0 / np.sqrt(1.0 + counted)
+    return evidence
+
+
+def bucket(score: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return indices into `BUCKETS`, int64[n]."""
+    return np.minimum(score / 10.0, len(BUCKETS) - 1).astype(np.int64)
+
+
+def _factor_values(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the factors from 0 to 100, float64[n, 3]."""
+    values = np.empty_like(parts)
+    for column, curve in enumerate(REFERENCE.factors):
+        values[:, column] = 100.0 * curve.share(parts[:, column])
+    return values
