@@ -100,7 +100,7 @@ def _summary(level: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_curve(level: NDArray[np.float64], tail: float) -> Curve:
-    """Return the curve that puts the mean at `MEAN_SCORE` and the level `tail` at `TAIL_SCORE`; bisection on the bend."""
+    """Return the curve that puts the mean at `MEAN_SCORE` and `tail` at `TAIL_SCORE`; bisection on the bend."""
     low, high = 0.25, 16.0
     for _ in range(40):
         bend = round((low + high) / 2, 4)

@@ -110,7 +110,7 @@ def _seniority() -> NDArray[np.int64]:
     Return how far an actor's age in days vouches for them, int64[1 + AGE_LAST + 1], index age + 1.
 
     Half on the first day, 0.88 after a week: PeerIndex too asked for a week before it believed a rise
-    (help.peerindex.com). Unknown: 0.9. Everyone is new to a new deployment: all are discounted alike, which moves no rank.
+    (help.peerindex.com). Unknown: 0.9. Everyone is new to a new deployment: all are discounted alike and no rank moves.
     """
     age = np.arange(AGE_LAST + 1)
     return _fixed(np.concatenate(([0.9], 1.0 - 0.5 * np.exp(-age / 5.0))))

@@ -77,13 +77,12 @@ def _seen(random: np.random.Generator, engagers: NDArray[np.float64]) -> NDArray
     rates = EVENTS_PER_ENGAGER * np.array([1.0, 7.0]) / 90.0
     bursts = random.lognormal(-0.5, 1.0, (len(engagers), 2))
     short = random.poisson(engagers[:, None] * -np.expm1(-rates * bursts))
-    seen: NDArray[np.float64] = np.column_stack((short, engagers)) * KERNEL_MEAN
-    return seen
+    return np.concatenate((short.astype(np.float64), engagers[:, None]), axis=1) * KERNEL_MEAN
 
 
 def _posts(random: np.random.Generator, users: int) -> NDArray[np.float64]:
     """Return faded posts, float64[n, 3]: a median of 30 in 90 days."""
-    quarter = random.lognormal(np.log(30.0), 1.5, (users, 1))
+    quarter = random.lognormal(np.log(30.0), 1.5, (users, 1)).astype(np.float64)
     posts: NDArray[np.float64] = quarter * np.array([1.0, 7.0, 90.0]) / 90.0 * KERNEL_MEAN
     return posts
 
