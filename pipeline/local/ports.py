@@ -16,6 +16,11 @@ def free_port() -> int:
         return port
 
 
+def reachable(host: str) -> str:
+    """Return where a server that listens on `host`, maybe on every address, can be asked."""
+    return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104 - only compared
+
+
 def is_listening(port: int, host: str = LOOPBACK) -> bool:
     """Tell whether someone accepts connections on a port."""
     with socket.socket() as probe:

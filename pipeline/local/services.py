@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError
 from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
-from pipeline.local.ports import LOOPBACK, free_port, require_free
+from pipeline.local.ports import LOOPBACK, free_port, reachable, require_free
 from pipeline.local.roles import EMBEDDED_ENVIRONMENT, SERVE, SINK, WORKER, RoleSpec, answers
 from pipeline.local.valkey import valkey_command, valkey_is_ready
 from pipeline.settings import Settings
@@ -70,7 +70,7 @@ def make_plan(settings: Settings, directory: Path, *, own_broker: bool, own_redi
     port = settings.port or free_port()
     serve = _role(SERVE, settings, environment, port)
     agents = [_synthetic(environment)] if demo else []
-    return Plan(servers, [worker, sink, serve], agents, f"http://{_reachable(settings.host)}:{port}")
+    return Plan(servers, [worker, sink, serve], agents, f"http://{reachable(settings.host)}:{port}")
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -106,14 +106,9 @@ def _remedy(option: str, setting: str, scheme: str) -> str:
 
 def _role(spec: RoleSpec, settings: Settings, environment: Mapping[str, str], configured: int) -> Service:
     port = configured or free_port()
-    require_free(port, f"the {spec.name}", f"choose another one with {spec.port_setting}")
-    url = f"http://{_reachable(settings.host)}:{port}{spec.ready_path}"
+    require_free(port, f"the role {spec.name}", f"choose another one with {spec.port_setting}")
+    url = f"http://{reachable(settings.host)}:{port}{spec.ready_path}"
     return Service(spec.name, spec.command(), lambda: answers(url), {**environment, spec.port_setting: str(port)})
-
-
-def _reachable(host: str) -> str:
-    """Return where a server that listens on `host`, maybe on every address, can be asked."""
-    return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104 - only compared
 
 
 def _synthetic(environment: Mapping[str, str]) -> Service:
