@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol, cast
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -20,33 +21,34 @@ _CHUNK: Final = 500
 _TIMEOUT_S: Final = 1.0
 
 _LOOK_UP: Final = """
-local at, out = 1, {}
-local function take() at = at + 1; return ARGV[at - 1] end
-local since_ttl, actions_ttl = take(), take()
-for _ = 1, tonumber(take()) do
-  local actor, time = take(), take()
+local actors, actions, couples, since_ttl, actions_ttl = unpack(cmsgpack.unpack(ARGV[1]))
+local out, days = {}, {}
+for i = 1, #actors, 2 do
+  local actor, time = actors[i], actors[i + 1]
   local key = 'clout:actor:' .. actor
   local since = redis.call('GETEX', key, 'EX', since_ttl)
-  if not since or tonumber(time) < tonumber(since) then
+  if not since or time < tonumber(since) then
     since = time
     redis.call('SET', key, since, 'EX', since_ttl)
   end
   out[#out + 1] = redis.call('ZSCORE', 'clout:rank', actor)
   out[#out + 1] = since
 end
-local days = {}
-for _ = 1, tonumber(take()) do
-  local actor, day, count = take(), take(), take()
+for i = 1, #actions, 3 do
+  local actor, day, count = actions[i], actions[i + 1], actions[i + 2]
   days[day] = true
   out[#out + 1] = redis.call('HINCRBY', 'clout:actions:' .. day, actor, count)
 end
 for day in pairs(days) do redis.call('EXPIRE', 'clout:actions:' .. day, actions_ttl) end
-for _ = 1, tonumber(take()) do
-  local target, actor = take(), take()
-  out[#out + 1] = redis.call('ZSCORE', 'clout:influencers:' .. target, actor)
+for i = 1, #couples, 2 do
+  out[#out + 1] = redis.call('ZSCORE', 'clout:influencers:' .. couples[i], couples[i + 1])
 end
 return out
 """
+"""One argument, packed: hundreds of them would cost more than the look-ups."""
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class RedisActors:
         parts = _split(question)
         pipe = self._redis.pipeline(transaction=False)
         for part in parts:
-            pipe.eval(_LOOK_UP, 0, *_arguments(part))
+            pipe.eval(_LOOK_UP, 0, _packed(part))
         try:
             replies = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as exc:
@@ -131,15 +133,16 @@ def _split(question: Question) -> list[Question]:
     ]
 
 
-def _arguments(question: Question) -> list[str | int]:
-    out: list[str | int] = [_SINCE_TTL_S, _ACTIONS_TTL_S, len(question.actors)]
-    out.extend(value for pair in question.actors.items() for value in pair)
-    out.append(len(question.actions))
-    for (actor, day), count in question.actions.items():
-        out += (actor, day, count)
-    out.append(len(question.pairs))
-    out.extend(value for pair in question.pairs for value in pair)
-    return out
+def _packed(question: Question) -> bytes:
+    return _pack(
+        (
+            [value for pair in question.actors.items() for value in pair],
+            [value for (actor, day), count in question.actions.items() for value in (actor, day, count)],
+            [value for pair in question.pairs for value in pair],
+            _SINCE_TTL_S,
+            _ACTIONS_TTL_S,
+        )
+    )
 
 
 def _read(question: Question, reply: Sequence[bytes | int | None], answer: Answer) -> None:

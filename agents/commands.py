@@ -5,11 +5,11 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError
 from pipeline.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 app = App(name="agent", help="Publish what happens at a network, or what a file says happened.")
 
-Broker = Annotated[str | None, Parameter(help="Kafka: kafka://host:port (CLOUT_BROKER)")]
-Redis = Annotated[str | None, Parameter(help="Redis: redis://host:port/0 (CLOUT_REDIS)")]
-
 
 @app.command
 def replay(
@@ -31,10 +28,10 @@ def replay(
     format: Literal["higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
     speed: str = "max",
     shift: bool = False,
-    limit: Annotated[int | None, Parameter(help="Read so many lines")] = None,
+    limit: int | None = None,
     resume: bool = False,
-    broker: Broker = None,
-    redis: Redis = None,
+    broker: str | None = None,
+    redis: str | None = None,
 ) -> None:
     """
     Publish the events of a file; .gz is read as it is.
@@ -49,8 +46,14 @@ def replay(
         max, or a factor of real time such as 1x or 100x.
     shift
         Move the times so that the file ends now.
+    limit
+        Read so many lines at most.
     resume
         Go on where an earlier replay of the file had come.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
     from agents.pace import parse_speed
     from agents.replay import Replay, ReplayConfig, cursor_of
@@ -66,13 +69,13 @@ def replay(
 @app.command
 def synthetic(
     *,
-    rate: str = "1000",
+    rate: str | None = None,
     users: int = 10_000,
     events: int | None = None,
     seed: int = 0,
     spread: float = 0.0,
-    broker: Broker = None,
-    redis: Redis = None,
+    broker: str | None = None,
+    redis: str | None = None,
 ) -> None:
     """
     Publish made-up traffic of several networks, until stopped.
@@ -80,7 +83,7 @@ def synthetic(
     Parameters
     ----------
     rate
-        Events per second, or max.
+        Events per second, or max; 1000 unless they are spread over days.
     users
         How many people there are, 50 at least.
     events
@@ -89,23 +92,29 @@ def synthetic(
         The same seed gives the same people.
     spread
         Spread the events over so many days that end now; needs --events.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
     from agents.synthetic import Synthetic, SyntheticConfig
     from pipeline.clock import system_clock
+
+    chosen = rate or ("max" if spread else "1000")
 
     def make(_: Settings) -> "tuple[Agent, CursorFile | None]":
         if spread < 0 or (spread and events is None):
             raise ConfigError("--spread needs a number of days and --events: how many events to spread over them")
         limit = _positive("--events", events)
-        return Synthetic(SyntheticConfig(users, _rate(rate), limit, seed, system_clock(), spread)), None
+        return Synthetic(SyntheticConfig(users, _rate(chosen), limit, seed, system_clock(), spread)), None
 
-    _run(make, broker, redis, bulk=rate == "max")
+    _run(make, broker, redis, bulk=chosen == "max")
 
 
 def _run(
     make: "Callable[[Settings], tuple[Agent, CursorFile | None]]", broker: str | None, redis: str | None, *, bulk: bool
 ) -> None:
-    """Run an agent to its end; exit status 1 with a message when it cannot go on."""
+    """Run an agent to its end."""
     from pipeline.logs import configure
 
     chosen = {name: value for name, value in (("broker", broker), ("redis", redis)) if value is not None}
@@ -113,12 +122,8 @@ def _run(
     configure(settings)
     # Its messages name hosts and tasks; what a user needs to know of them, the publisher says once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        agent, cursor = make(settings)
-        asyncio.run(_publish(agent, cursor, settings, bulk=bulk))
-    except PipelineError as exc:
-        sys.stderr.write(f"clout: {exc}\n")
-        raise SystemExit(1) from None
+    agent, cursor = make(settings)
+    asyncio.run(_publish(agent, cursor, settings, bulk=bulk))
 
 
 async def _publish(agent: "Agent", cursor: "CursorFile | None", settings: Settings, *, bulk: bool) -> None:
@@ -160,7 +165,3 @@ def _positive(option: str, value: int | None) -> int | None:
     if value is not None and value < 1:
         raise ConfigError(f"{option} {value}: 1 at least")
     return value
-
-
-if __name__ == "__main__":
-    app()

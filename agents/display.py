@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,7 +21,7 @@ class Display(Protocol):
     def show(self, events: int, share: float | None) -> None:
         """Show that `events` were read so far and, where known, which share of the source (0 to 1)."""
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
@@ -63,7 +63,7 @@ class _Bar:
         self._task = self._progress.add_task(name, total=None, events=0, rate=0.0)
         self._rate = _Rate()
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -83,7 +83,7 @@ class _Lines:
         self._rate = _Rate()
         self._next = time.monotonic() + _LOG_EVERY_S
 
-    def __enter__(self) -> "_Lines":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:

@@ -1,8 +1,10 @@
 """One partition's way to the broker: in order, one batch in flight."""
 
 import asyncio
+import itertools
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -11,9 +13,12 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     InvalidTopicError,
     KafkaError,
+    LeaderNotAvailableError,
     MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
+    UnknownError,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -22,7 +27,7 @@ from agents.routes import Chunk
 from pipeline.clock import Clock
 from pipeline.errors import FatalError
 
-_STALL_S: Final = 3.0
+STALL_S: Final = 3.0
 """A batch under way for longer is worth a word."""
 _HOPELESS: Final = (
     AuthenticationFailedError,
@@ -32,6 +37,8 @@ _HOPELESS: Final = (
     TopicAuthorizationFailedError,
 )
 """Trying again will not help."""
+_PASSING: Final = (UnknownError, NotLeaderForPartitionError, LeaderNotAvailableError)
+"""The same connection may do at the next attempt."""
 
 
 @dataclass(slots=True)
@@ -90,6 +97,7 @@ class Lane:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self.pending = 0
         """Records that wait and are not in flight."""
 
@@ -100,19 +108,20 @@ class Lane:
 
     def kick(self, listener: Listener, at_least: int, on_idle: Callable[[], None]) -> None:
         """Send what waits, batch after batch while `at_least` records do; `on_idle` is called when fewer are left."""
-        if self.pending and self._task is None:
+        if self.pending and self._task is None and not self._stopped:
             self._task = asyncio.create_task(self._drain(listener, at_least))
             self._task.add_done_callback(lambda _: self._rest(on_idle))
 
     async def stop(self) -> None:
-        """Give up what is not acknowledged."""
+        """Give up what is not acknowledged; nothing is sent any more."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
     def _rest(self, on_idle: Callable[[], None]) -> None:
         self._task = None
-        if self.pending:
+        if self.pending and not self._stopped:
             on_idle()
 
     async def _drain(self, listener: Listener, at_least: int) -> None:
@@ -126,9 +135,18 @@ class Lane:
 
     async def _send_next(self, listener: Listener) -> None:
         parts: list[_Part] = []
-        builder = self._build(self._connection.producer, parts)
-        while not await self._deliver(self._connection.producer, builder, listener):
-            builder = _rebuild(self._connection.producer, parts, self._clock())
+        began = time.monotonic()
+        pauses = backoff()
+        producer = self._connection.producer
+        builder = self._build(producer, parts)
+        while (problem := await self._deliver(producer, builder, listener)) is not None:
+            if time.monotonic() - began > STALL_S:
+                listener.stalled(str(problem) or type(problem).__name__)
+            await asyncio.sleep(next(pauses))
+            if not isinstance(problem, _PASSING):
+                await self._connection.reopen(producer)
+            producer = self._connection.producer
+            builder = _rebuild(producer, parts, self._clock())
         for part in parts:
             part.waiting.receipt.remaining -= part.end - part.start
         listener.acknowledged(self._topic, sum(part.end - part.start for part in parts))
@@ -147,12 +165,12 @@ class Lane:
             self._waiting.popleft()
         return builder
 
-    async def _deliver(self, producer: AIOKafkaProducer, builder: BatchBuilder, listener: Listener) -> bool:
-        """Return True once the broker has the batch, False when it must be built and sent again."""
+    async def _deliver(self, producer: AIOKafkaProducer, builder: BatchBuilder, listener: Listener) -> Exception | None:
+        """Return None once the broker has the batch, else why it must be built and sent again."""
         builder.close()
         try:
             future = await producer.send_batch(builder, self._name, partition=self._partition)
-            done, _ = await asyncio.wait({future}, timeout=_STALL_S)
+            done, _ = await asyncio.wait({future}, timeout=STALL_S)
             if not done:
                 listener.stalled("no acknowledgement yet")
             await future
@@ -160,10 +178,13 @@ class Lane:
             raise FatalError(f"the broker refuses records for {self._name}: {exc}") from exc
         except (KafkaError, OSError, AssertionError) as exc:
             # AssertionError: the metadata does not know the partition, as after a broker lost its topics.
-            listener.stalled(str(exc) or type(exc).__name__)
-            await self._connection.reopen(producer)
-            return False
-        return True
+            return exc
+        return None
+
+
+def backoff() -> Iterator[float]:
+    """Yield the seconds to wait before each further attempt, up to 2 s."""
+    return itertools.chain((0.05, 0.1, 0.2, 0.5, 1.0), itertools.repeat(2.0))
 
 
 def _fill(builder: BatchBuilder, chunk: Chunk, start: int, end: int, now: int) -> int:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, Self, cast
 
 from pipeline.errors import ConfigError, ContractError
 
@@ -37,7 +37,7 @@ class Lines:
         self.number = 0
         """Lines read."""
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -1,6 +1,6 @@
 """What an agent is, and what it hands to the runner."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -69,7 +69,7 @@ class Agent(Protocol):
     def share(self) -> float | None:
         """Return how much of the source has been read, 0 to 1; None for a source without an end."""
 
-    def batches(self) -> AsyncIterator[Batch]:
+    def batches(self) -> AsyncGenerator[Batch]:
         """
         Yield what happens at the source. May wait; is cancelled when the runner stops.
 

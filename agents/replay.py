@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -83,7 +83,7 @@ class Replay:
         """Return how much of the file has been read."""
         return self._lines.share()
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """
         Yield the events of the file, paced when the configuration says so.
 
@@ -100,7 +100,7 @@ class Replay:
                 async for batch in self._paced(Pace(self._config.speed)):
                     yield batch
 
-    async def _paced(self, pace: Pace) -> AsyncIterator[Batch]:
+    async def _paced(self, pace: Pace) -> AsyncGenerator[Batch]:
         due = Batch()
         while (batch := self._next(1)) is not None:
             if batch.time is not None and pace.delay(batch.time) > 0:

@@ -181,7 +181,8 @@ class Runner:
         tally.unacknowledged = tally.read - tally.skipped.total() - self._progress.settled
         if tally.unacknowledged:
             log.warning(
-                "the broker has not acknowledged everything: run again with --resume to send the rest",
+                "the broker has not acknowledged everything",
+                hint="run again with --resume to send the rest" if self._cursor else "the rest is lost",
                 events=tally.unacknowledged,
                 records=self._publisher.unacknowledged,
             )

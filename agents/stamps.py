@@ -140,10 +140,10 @@ class Stamper:
             object=event.object,
             undo=event.undo,
             tags=event.tags,
-            actor_score=_first(event.actor_score, actor and actor.score),
+            actor_score=_first(event.actor_score, actor.score if actor else None),
             actor_nth=_first(event.actor_nth, nth),
-            actor_since=_first(event.actor_since, actor and actor.since),
-            mutual=_first(event.mutual, mutual and mutual[0]),
+            actor_since=_first(event.actor_since, actor.since if actor else None),
+            mutual=_first(event.mutual, mutual[0] if mutual else None),
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from agents.protocol import Batch
@@ -40,7 +40,7 @@ class Synthetic:
         """Return how much has been made up of what was asked for."""
         return None if self._config.events is None else self._done / max(self._config.events, 1)
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """
         Yield events until there are as many as asked for.
 
@@ -53,13 +53,12 @@ class Synthetic:
             self._done += len(records)
             yield Batch(items=list(records), read=len(records), time=max(record.time for record in records))
 
-    async def _history(self) -> AsyncIterator[list[SyntheticRecord]]:
+    async def _history(self) -> AsyncGenerator[list[SyntheticRecord]]:
         for records in generate(self._config):
             yield records
-            while not self._allowed():
-                await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(self._ahead_s())
 
-    async def _now(self) -> AsyncIterator[list[SyntheticRecord]]:
+    async def _now(self) -> AsyncGenerator[list[SyntheticRecord]]:
         traffic = Traffic(self._config.users, self._config.seed, self._config.start_ms)
         then = self._began
         while left := self._left():
@@ -73,6 +72,12 @@ class Synthetic:
 
     def _left(self) -> int:
         return sys.maxsize if self._config.events is None else self._config.events - self._done
+
+    def _ahead_s(self) -> float:
+        """Return how long to wait until the rate allows what was made up."""
+        if self._config.rate is None:
+            return 0.0
+        return max(0.0, self._done / self._config.rate - (self._clock() - self._began) / 1000)
 
     def _allowed(self) -> int:
         """Return how many events the rate allows by now beyond those made up."""

@@ -11,7 +11,7 @@ _LEAST_MS: Final = 1_000
 
 
 class Ticker:
-    """Says when a tick is due: a minute after the last one in the source's time, but not more often than each second."""
+    """Says when a tick is due: a minute of the source's time after the last one, but not twice in a second."""
 
     def __init__(self, source: str, *, clock: Clock = system_clock) -> None:
         self._source = source
