@@ -13,8 +13,8 @@ from pipeline.local.child import Child
 _COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan")
 _NAME_WIDTH: Final = 6
 """The longest name of a service: `broker`, `worker`, `valkey`."""
-_KEPT_LINES: Final = 15
-"""The last lines of a service, shown when it cannot be kept alive: a traceback's end."""
+_KEPT_LINES: Final = 40
+"""The last lines of a service, shown when it cannot be kept alive: a traceback and a framework's farewell after it."""
 
 _READ_S: Final = 1.0
 """What an ended service has written is read within this time."""
