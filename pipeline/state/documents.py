@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import model
+from pipeline.scoring import explain, model
 from pipeline.scoring.factors import FACTORS
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import BUCKETS, MODEL, Scores
@@ -49,14 +49,15 @@ def score_documents(
         now: Unix ms, when they are computed.
         as_of: Unix ms; the partition's own by default.
     """
+    points = rounded(scores.score)
     version, instant = partition.version, partition.as_of if as_of is None else as_of
     previous = [None if value != value else round(value, 2) for value in partition.emitted[rows].tolist()]  # noqa: PLR0124
     documents: list[ScoreDocument] = []
     columns = zip(
         rows.tolist(),
-        rounded(scores.score).tolist(),
+        points.tolist(),
         previous,
-        scores.bucket.tolist(),
+        model.bucket(points).tolist(),
         np.round(scores.percentile, 3).tolist(),
         np.round(scores.confidence, 3).tolist(),
         np.round(scores.factors, 2).tolist(),
@@ -99,7 +100,7 @@ def details_documents(
     partition: Partition, rows: NDArray[np.int64], features: Features, now: int
 ) -> list[Details]:
     """Return the details of settled rows; `features` in the same order."""
-    points = model.contributions(features)
+    points = explain.contributions(features)
     return [
         _details(partition, row, points[i].tolist(), now) for i, row in enumerate(rows.tolist())
     ]

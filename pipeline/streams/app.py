@@ -1,0 +1,119 @@
+"""
+The Faust app: `faust -A pipeline.streams.app worker`, or `clout worker`.
+
+Every setting is the deployment's (`pipeline.settings`); what is fixed here has its reason beside it.
+"""
+
+import gc
+from typing import Any, Final
+
+import faust
+import mode
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from pipeline.kafka import bootstrap_servers, ssl_context
+from pipeline.settings import Settings, get_settings
+from pipeline.state.sources import SOURCES
+from pipeline.streams import engagement
+from pipeline.streams.commit import CommitRounds
+from pipeline.streams.dead_letters import DeadLetters
+from pipeline.streams.recovery import BulkTableManager
+from pipeline.streams.schema import FetchedSchema
+from pipeline.streams.table import EngagementTable
+from pipeline.topics import ensure_topics
+
+FETCH_BYTES: Final = 1 << 20
+BATCH_BYTES: Final = 512 << 10
+"""Below the broker's limit of 1 MiB for a batch."""
+
+
+class App(faust.App):
+    """A Faust app with the parts that a round needs."""
+
+    settings: Settings
+    engagement: EngagementTable
+    rounds: CommitRounds
+    dead_letters: DeadLetters
+
+    async def on_first_start(self) -> None:
+        """Create missing topics before anything subscribes to them."""
+        await ensure_topics(self.settings)
+        # Folding makes no cycles; the collector would walk over millions of rows.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        await super().on_first_start()
+
+
+def create_app(settings: Settings) -> App:
+    """Return the worker's app."""
+    app = App(
+        settings.topic_prefix + "worker",
+        broker=f"clout://{';'.join(bootstrap_servers(settings))}",
+        broker_credentials=_credentials(settings),
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_request_timeout=max(30.0, settings.session_timeout_s),
+        broker_commit_interval=settings.commit_interval_s,
+        broker_max_poll_interval=600.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        consumer_group_instance_id=settings.group_instance_id or None,
+        producer_request_timeout=30.0,
+        producer_max_batch_size=BATCH_BYTES,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        # Batches, not records: what waits here is fetched again after a rebalance.
+        stream_buffer_maxsize=64,
+        stream_wait_empty=False,
+        TableManager=BulkTableManager,
+        # An agent that is restarted would go on behind the batch that failed.
+        agent_supervisor=mode.CrashingSupervisor,
+        web_host="127.0.0.1",
+        web_port=settings.worker_port,
+        web_tables_enabled=False,
+        datadir=settings.data_dir / "worker",
+        autodiscover=False,
+    )
+    app.settings = settings
+    app.engagement = EngagementTable(app, settings=settings)
+    app.tables.add(app.engagement)
+    app.dead_letters = DeadLetters(settings.topic_prefix + "dead-letters")
+    app.rounds = CommitRounds(app, app.engagement, settings)
+    topic = app.topic(*(settings.topic_prefix + name for name in SOURCES), schema=FetchedSchema(), acks=False)
+    engagement.declare(app, app.engagement, topic)
+    _declare_pages(app)
+    return app
+
+
+def _credentials(settings: Settings) -> Any:
+    context = ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def _declare_pages(app: App) -> None:
+    @app.page("/healthz")
+    async def healthz(self: Any, request: Any) -> Any:  # noqa: ARG001
+        return self.json({"status": "ok"})
+
+    @app.page("/readyz")
+    async def readyz(self: Any, request: Any) -> Any:  # noqa: ARG001
+        ready = bool(app.tables.actives_ready and app.engagement.partitions_held)
+        partitions = sorted(app.engagement.partitions_held)
+        return self.json({"ready": ready, "partitions": partitions, "lag": app.rounds.lag}, status=200 if ready else 503)
+
+    @app.page("/metrics")
+    async def metrics(self: Any, request: Any) -> Any:  # noqa: ARG001
+        return self.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST.split(";")[0])
+
+
+app = create_app(get_settings())
+"""What `faust -A pipeline.streams.app` looks for."""

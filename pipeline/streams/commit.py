@@ -1,0 +1,199 @@
+"""
+Rounds: what was folded becomes durable, visible and committed, in this order.
+
+    settle -> changelog, acknowledged -> scores and details, acknowledged -> offsets committed
+
+A score is never visible before the state behind it is durable, so a crash cannot take a version back.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from faust.types import TP
+
+from pipeline import metrics
+from pipeline.clock import Clock, system_clock
+from pipeline.logs import get_logger
+from pipeline.settings import Settings
+from pipeline.state.codec import encode_meta, encode_rows
+from pipeline.state.documents import ENCODER, details_documents, rounded, score_documents
+from pipeline.state.partition import FATES, Partition
+from pipeline.state.sources import SOURCES
+from pipeline.state.view import features
+from pipeline.streams.batches import BatchWriter
+from pipeline.streams.emission import Due
+from pipeline.streams.table import EngagementTable
+
+_log = get_logger(__name__)
+
+CATCHING_UP: Final = 50_000
+"""Records of lag from which on a worker is catching up, some seconds of a busy deployment."""
+
+CATCHUP_INTERVAL_S: Final = 1.0
+"""Time between rounds while catching up: rows that many events touch are written once."""
+
+DETAILS_A_ROUND: Final = 256
+"""Details emitted in a round and partition: they must not hold up scores."""
+
+ROW_COST_S: Final = 20e-6
+"""First guess of what a row's emission costs; then it is measured."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a round writes, taken at one moment between two folds."""
+
+    rows: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    scores: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    details: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    headers: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
+    positions: dict[TP, int] = field(default_factory=dict)
+
+
+class CommitRounds:
+    """Runs rounds for one worker, one at a time."""
+
+    def __init__(self, app: Any, table: EngagementTable, settings: Settings, clock: Clock = system_clock) -> None:
+        self._app = app
+        self._table = table
+        self._clock = clock
+        self._share = settings.emit_catchup_share
+        self._scores = settings.topic_prefix + "scores"
+        self._details = settings.topic_prefix + "details"
+        self._committed: dict[TP, int] = {}
+        self._row_cost = ROW_COST_S
+        self._last_round = time.monotonic()
+        self.generation = 0
+        """Of this worker's membership: stands in every row it writes."""
+        self.lag = 0
+
+    async def run(self) -> bool:
+        """
+        Run one round.
+
+        Returns:
+            Whether offsets were committed.
+
+        Raises:
+            ChangelogWriteError: The broker did not acknowledge: nothing is committed.
+        """
+        parts = list(self._table.partitions_held.values())
+        consumer, producer = self._app.consumer, self._app.producer
+        if not parts or producer._producer is None:  # noqa: SLF001
+            return False
+        self.lag = consumer.lag()
+        started = time.monotonic()
+        catching_up = self.lag > CATCHING_UP
+        if catching_up and not consumer.should_stop and consumer.flow_active:
+            if started - self._last_round < CATCHUP_INTERVAL_S:
+                return False
+        if not await consumer.is_member():
+            _log.warning("no longer a member of the group: nothing is written, the state is dropped")
+            for part in parts:
+                self._table.drop(part.number)
+            return False
+        plan = self._plan(parts, started, catching_up=catching_up)
+        await self._write(producer._producer, plan)  # noqa: SLF001
+        self._last_round = time.monotonic()
+        metrics.ROUND_DURATION.observe(self._last_round - started)
+        moved = {tp: offset for tp, offset in plan.positions.items() if self._committed.get(tp) != offset}
+        if not moved or not await consumer.commit_positions(moved):
+            return False
+        self._committed.update(moved)
+        return True
+
+    def forget_commits(self) -> None:
+        """After a rebalance: what was committed is not known any more."""
+        self._committed.clear()
+
+    def _plan(self, parts: list[Partition], started: float, *, catching_up: bool) -> _Plan:
+        plan = _Plan()
+        now = self._clock()
+        since = max(started - self._last_round, 0.05)
+        budget = int(self._share * since / self._row_cost) if catching_up else None
+        for part in parts:
+            part.settle()
+            limit = None if budget is None else max(1, budget // len(parts))
+            self._plan_partition(plan, part, now, limit)
+        self._observe(parts)
+        return plan
+
+    def _plan_partition(self, plan: _Plan, part: Partition, now: int, limit: int | None) -> None:
+        emission = self._table.emissions[part.number]
+        before = time.monotonic()
+        dues = emission.due(part, now, limit)
+        dirty = np.flatnonzero(part.dirty[: len(part)])
+        planned = np.zeros(len(part), np.bool_)
+        for due in dues:
+            planned[due.rows] = True
+            self._plan_scores(plan, part, due, now)
+        emitted = int(np.count_nonzero(planned))
+        if emitted > 100:  # noqa: PLR2004
+            cost = (time.monotonic() - before) / emitted
+            self._row_cost += 0.2 * (cost - self._row_cost)
+        if limit is None:
+            self._plan_details(plan, part, emission.details_due(part, now, DETAILS_A_ROUND), now)
+        number = part.number
+        for key, value in encode_rows(part, dirty, planned[dirty], self.generation):
+            plan.rows.append((number, key, value))
+        part.dirty[dirty] = False
+        positions = {TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))}
+        if any(self._committed.get(tp) != offset for tp, offset in positions.items()):
+            plan.rows.append((number, *encode_meta(part, self.generation)))
+        plan.positions.update({tp: offset for tp, offset in positions.items() if offset})
+        offsets = dict(zip(SOURCES, part.positions.tolist(), strict=True))
+        plan.headers[number] = [("offsets", msgspec.json.encode(offsets))]
+
+    def _plan_scores(self, plan: _Plan, part: Partition, due: Due, now: int) -> None:
+        documents = score_documents(part, due.rows, due.features, due.scores, now)
+        part.emitted[due.rows] = rounded(due.scores.score)
+        encode, ids, number = ENCODER.encode, part.ids, part.number
+        plan.scores.extend(
+            (number, ids[row], encode(document)) for row, document in zip(due.rows.tolist(), documents, strict=True)
+        )
+
+    def _plan_details(self, plan: _Plan, part: Partition, rows: np.ndarray[Any, np.dtype[np.int64]], now: int) -> None:
+        if not len(rows):
+            return
+        documents = details_documents(part, rows, features(part, rows), now)
+        plan.details.extend(
+            (part.number, part.ids[row], ENCODER.encode(document))
+            for row, document in zip(rows.tolist(), documents, strict=True)
+        )
+
+    async def _write(self, producer: Any, plan: _Plan) -> None:
+        now = self._clock()
+        writer = BatchWriter(producer)
+        changelog = self._table.changelog_topic.get_topic_name()
+        for number, key, value in plan.rows:
+            writer.add(changelog, number, key, value, now)
+        self._app.dead_letters.write(writer, now)
+        await writer.flush()
+        writer = BatchWriter(producer)
+        for number, key, value in plan.scores:
+            writer.add(self._scores, number, key, value, now, plan.headers[number])
+        for number, key, value in plan.details:
+            writer.add(self._details, number, key, value, now)
+        await writer.flush()
+        metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))
+        metrics.DETAILS_EMITTED.inc(len(plan.details))
+
+    def _observe(self, parts: list[Partition]) -> None:
+        gauges = (
+            metrics.ENGAGEMENTS_APPLIED,
+            metrics.ENGAGEMENTS_DUPLICATE,
+            metrics.ENGAGEMENTS_LATE,
+            metrics.ENGAGEMENTS_FORGOTTEN,
+            metrics.ENGAGEMENTS_DEAD_LETTERED,
+        )
+        assert len(gauges) == len(FATES)
+        for part in parts:
+            label = str(part.number)
+            for gauge, count in zip(gauges, part.fates.tolist(), strict=True):
+                gauge.labels(label).set(count)
+            metrics.ENGAGEMENTS_RECEIVED.labels(label).set(int(part.fates.sum()))
+            metrics.ROWS.labels(label).set(len(part))
+        metrics.SCORES_OWED.set(sum(int(np.count_nonzero(part.owed[: len(part)])) for part in parts))

@@ -1,0 +1,146 @@
+"""
+Which scores are emitted, and when.
+
+A score that moved by `emit_delta` or more goes out at once, each user at most once per `emit_interval`; a smaller move
+after `emit_settle` at most. What is held back is owed. While the worker is catching up, emission takes a bounded share
+of its time: the newest state wins, and none is skipped in the end.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring import model
+from pipeline.scoring.features import Features
+from pipeline.scoring.model import Scores
+from pipeline.settings import Settings
+from pipeline.state.documents import rounded
+from pipeline.state.partition import Partition
+from pipeline.state.view import features
+
+CHUNK: Final = 16_384
+"""Rows looked at in one go: bounds the memory of the features."""
+
+_NEVER: Final = -(1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Rows whose documents are due, with what they are made of."""
+
+    rows: NDArray[np.int64]
+    features: Features
+    scores: Scores
+
+
+class Emission:
+    """The emission times of one partition's rows: of this process, not of the state."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._delta = settings.emit_delta
+        self._interval_ms = int(settings.emit_interval_s * 1000)
+        self._settle_ms = int(settings.emit_settle_s * 1000)
+        self._details_ms = int(settings.details_interval_s * 1000)
+        self._emitted_at = np.zeros(0, np.int64)
+        self._owed_since = np.zeros(0, np.int64)
+        self._details_at = np.zeros(0, np.int64)
+        self._urgent = np.zeros(0, np.bool_)
+        self._details_owed = np.zeros(0, np.bool_)
+        self._cursor = 0
+
+    def _grow(self, part: Partition) -> None:
+        if len(self._emitted_at) == part.room:
+            return
+        fills = {"_emitted_at": _NEVER, "_owed_since": -1, "_details_at": _NEVER, "_urgent": 0, "_details_owed": 0}
+        for name, fill in fills.items():
+            column = getattr(self, name)
+            grown = np.full(part.room, fill, column.dtype)
+            grown[: len(column)] = column
+            setattr(self, name, grown)
+
+    def due(self, part: Partition, now: int, limit: int | None = None) -> list[Due]:
+        """
+        Return the documents that are due, and note them as emitted.
+
+        Args:
+            part: Settled.
+            now: Unix ms.
+            limit: While catching up: the number of rows to look at, the longest owed first.
+        """
+        self._grow(part)
+        n = len(part)
+        owed = part.owed[:n]
+        since = self._owed_since[:n]
+        since[owed & (since < 0)] = now
+        self._details_owed[:n] |= part.dirty[:n]
+        if limit is None:
+            looked = np.flatnonzero(owed & (part.dirty[:n] | self._is_late(part, now) | self._waits(part, now)))
+        else:
+            looked = self._longest_owed(owed, limit)
+        out: list[Due] = []
+        for start in range(0, len(looked), CHUNK):
+            due = self._due(part, looked[start : start + CHUNK], now, everything=limit is not None)
+            if len(due.rows):
+                out.append(due)
+        return out
+
+    def _is_late(self, part: Partition, now: int) -> NDArray[np.bool_]:
+        return self._owed_since[: len(part)] + self._settle_ms <= now
+
+    def _waits(self, part: Partition, now: int) -> NDArray[np.bool_]:
+        n = len(part)
+        return self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now)
+
+    def _longest_owed(self, owed: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
+        """Go around the owed rows, so that everyone's turn comes."""
+        rows = np.flatnonzero(owed)
+        if len(rows) <= limit:
+            return rows
+        start = int(np.searchsorted(rows, self._cursor))
+        chosen = np.concatenate([rows[start : start + limit], rows[: max(0, start + limit - len(rows))]])
+        self._cursor = int(chosen[-1]) + 1
+        return np.sort(chosen)
+
+    def _due(self, part: Partition, rows: NDArray[np.int64], now: int, *, everything: bool) -> Due:
+        seen = features(part, rows)
+        scores = model.score(seen)
+        before = part.emitted[rows].astype(np.float64)
+        first = np.isnan(before)
+        # Scores are emitted with two decimals: half of the last one is no move.
+        moved = first | (np.abs(rounded(scores.score) - before) >= self._delta - 1e-4)
+        free = self._emitted_at[rows] + self._interval_ms <= now
+        late = self._owed_since[rows] + self._settle_ms <= now
+        chosen = (moved & free) | late | everything
+        self._urgent[rows] = moved & ~chosen
+        picked = np.flatnonzero(chosen)
+        rows = rows[picked]
+        self._emitted_at[rows] = now
+        self._owed_since[rows] = -1
+        part.owed[rows] = False
+        if len(picked) == len(chosen):
+            return Due(rows, seen, scores)
+        return Due(rows, _pick_features(seen, picked), _pick_scores(scores, picked))
+
+    def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
+        """Return up to `limit` rows whose details are due, and note them as emitted."""
+        n = len(part)
+        rows = np.flatnonzero(self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now))[:limit]
+        self._details_at[rows] = now
+        self._details_owed[rows] = False
+        return rows
+
+    def owe_all(self, part: Partition) -> None:
+        """After a recovery: what is owed is due at once."""
+        self._grow(part)
+        self._owed_since[: len(part)][part.owed[: len(part)]] = _NEVER + self._settle_ms
+
+
+def _pick_features(seen: Features, picked: NDArray[np.int64]) -> Features:
+    columns = {name: getattr(seen, name)[picked] for name in Features.__dataclass_fields__ if name != "networks"}
+    return Features(networks=seen.networks, **columns)
+
+
+def _pick_scores(scores: Scores, picked: NDArray[np.int64]) -> Scores:
+    return Scores(**{name: getattr(scores, name)[picked] for name in Scores.__dataclass_fields__})

@@ -1,0 +1,46 @@
+"""The Faust agent that folds record batches into the engagement table."""
+
+from typing import Any
+
+import faust
+
+from pipeline.streams.table import EngagementTable
+from pipeline.streams.unpack import Fetched
+
+
+def fold(app: Any, table: EngagementTable, topic: str, number: int, fetched: Fetched) -> bool:
+    """
+    Fold one fetch.
+
+    Returns:
+        False when it leaves a gap to what was folded before: its partition must be sought back.
+    """
+    part = table.partitions_held.get(number)
+    if part is None:
+        # Revoked while the fetch waited; its new owner reads it.
+        return True
+    source = table.source(topic)
+    position = int(part.positions[source])
+    if fetched.first > position:
+        return False
+    if fetched.end <= position:
+        return True
+    records = fetched.records()
+    if fetched.first < position:
+        records = records.since(position)
+    refusals = part.fold(source, records)
+    app.dead_letters.add(topic, number, len(records), refusals)
+    return True
+
+
+def declare(app: Any, table: EngagementTable, topic: Any) -> Any:
+    """Register the agent with its app."""
+
+    @app.agent(topic, name="engagement", concurrency=1)
+    async def engagement(fetches: faust.StreamT[Fetched]) -> None:
+        async for event in fetches.events():
+            tp = event.message.tp
+            if not fold(app, table, tp.topic, tp.partition, event.value):
+                await app.consumer.perform_seek()
+
+    return engagement

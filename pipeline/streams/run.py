@@ -1,0 +1,47 @@
+"""Running the worker as a process."""
+
+import asyncio
+import sys
+
+import stamina
+import uvloop
+from faust import Worker
+
+from pipeline.errors import BrokerUnavailableError
+from pipeline.logs import configure, get_logger
+from pipeline.settings import get_settings
+from pipeline.topics import ensure_topics
+
+_log = get_logger(__name__)
+
+
+async def _wait_for_broker() -> None:
+    settings = get_settings()
+    async for attempt in stamina.retry_context(
+        BrokerUnavailableError, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
+    ):
+        with attempt:
+            try:
+                await ensure_topics(settings)
+            except BrokerUnavailableError as exc:
+                _log.warning(str(exc), attempt=attempt.num)
+                raise
+
+
+def run() -> None:
+    """Run the worker until it is told to stop; leaves with its exit status."""
+    settings = get_settings()
+    configure(settings)
+    uvloop.install()
+    asyncio.run(_wait_for_broker())
+    from pipeline.streams.app import app
+
+    worker = Worker(
+        app,
+        loglevel="WARN",
+        override_logging=False,
+        redirect_stdouts=False,
+        quiet=True,
+        loop=asyncio.new_event_loop(),
+    )
+    sys.exit(worker.execute_from_commandline())

@@ -1,0 +1,162 @@
+"""
+The engagement table: a Faust table whose partitions are columns, not dictionaries.
+
+Faust declares its changelog and moves it with the source partitions; what is in it is `pipeline.state`'s.
+It is written once per commit and read in bulk, by `commit` and `recovery`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import faust
+import numpy as np
+from faust.stores.base import Store
+from faust.types import TP
+
+from pipeline.settings import Settings
+from pipeline.state.partition import Partition, StateConfig
+from pipeline.state.sources import SOURCE_OF, SOURCES
+from pipeline.streams.emission import Emission
+
+
+def state_config(settings: Settings) -> StateConfig:
+    """Return the part of the settings that the state depends on."""
+    return StateConfig(
+        dedupe_seconds=settings.dedupe_horizon_s,
+        dedupe_ids=settings.dedupe_ids,
+        future_ms=settings.future_limit_s * 1000,
+        record_limit=settings.record_limit_bytes,
+    )
+
+
+class EngagementStore(Store):
+    """Holds the partitions that this worker owns."""
+
+    partitions: dict[int, Partition]
+    emissions: dict[int, Emission]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.partitions = {}
+        self.emissions = {}
+
+    def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002
+        """Return nothing: recovery reads a partition's whole changelog."""
+        return None
+
+    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+        """Nothing is kept outside the changelog."""
+
+    async def need_active_standby_for(self, tp: TP) -> bool:  # noqa: ARG002
+        """Return False: there are no standbys."""
+        return False
+
+    def apply_changelog_batch(self, batch: Any, to_key: Any, to_value: Any) -> None:
+        """Nothing arrives this way: `recovery` reads changelogs in bulk."""
+
+    def reset_state(self) -> None:
+        """Forget everything held."""
+        self.partitions.clear()
+        self.emissions.clear()
+
+    async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: `recovery` decides what is kept."""
+
+    async def on_recovery_completed(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is left to do."""
+
+    async def backup_partition(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is kept on disk."""
+
+    def restore_backup(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is kept on disk."""
+
+    def __getitem__(self, key: Any) -> Any:
+        for part in self.partitions.values():
+            if (row := part.index.get(_key(key))) is not None:
+                return part.profile(row)
+        raise KeyError(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("rows change by what is folded alone")
+
+    def __delitem__(self, key: Any) -> None:
+        raise TypeError("rows change by what is folded alone")
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.partitions.values():
+            yield from part.ids
+
+    def __len__(self) -> int:
+        return sum(map(len, self.partitions.values()))
+
+    def __contains__(self, key: Any) -> bool:
+        return any(_key(key) in part.index for part in self.partitions.values())
+
+    def clear(self) -> None:
+        """Forget everything held."""
+        self.reset_state()
+
+
+def _key(key: Any) -> bytes:
+    return key.encode() if isinstance(key, str) else bytes(key)
+
+
+class EngagementTable(faust.Table):
+    """The engagement table of one worker: the partitions it owns, by number."""
+
+    def __init__(self, app: Any, *, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(app, name="engagement", key_type=bytes, value_type=bytes, **kwargs)
+        self.settings = settings
+        self._state_config = state_config(settings)
+        self._sources = {settings.topic_prefix + name: number for name, number in SOURCE_OF.items()}
+
+    def _new_store(self) -> EngagementStore:
+        return EngagementStore("clout-columns://", self.app, self, loop=self.loop)
+
+    @property
+    def partitions_held(self) -> dict[int, Partition]:
+        """The partitions that this worker owns and has recovered."""
+        held: dict[int, Partition] = self.data.partitions
+        return held
+
+    @property
+    def emissions(self) -> dict[int, Emission]:
+        """The emission times of each partition."""
+        held: dict[int, Emission] = self.data.emissions
+        return held
+
+    def source(self, topic: str) -> int:
+        """Return the number of an input topic."""
+        return self._sources[topic]
+
+    def topic(self, source: int) -> str:
+        """Return the full name of an input topic."""
+        return self.settings.topic_prefix + SOURCES[source]
+
+    def new_partition(self, number: int) -> Partition:
+        """Return an empty partition."""
+        return Partition(number, self._state_config)
+
+    def keep(self, part: Partition) -> None:
+        """Own a recovered partition."""
+        self.partitions_held[part.number] = part
+        emission = self.emissions[part.number] = Emission(self.settings)
+        emission.owe_all(part)
+
+    def drop(self, number: int) -> None:
+        """Let a partition go."""
+        self.partitions_held.pop(number, None)
+        self.emissions.pop(number, None)
+
+    def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
+        """Return where to go on reading: where the fold stands, or else at the committed offset."""
+        positions: dict[TP, int] = {}
+        for tp, offset in committed.items():
+            part = self.partitions_held.get(tp.partition)
+            positions[tp] = offset if part is None else int(part.positions[self.source(tp.topic)])
+        return positions
+
+    def committed_vector(self, number: int, committed: Mapping[TP, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the committed offsets of one partition in the order of the sources."""
+        return np.array([committed.get(TP(self.topic(source), number), 0) for source in range(len(SOURCES))], np.int64)

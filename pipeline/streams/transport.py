@@ -1,0 +1,261 @@
+"""
+The Faust transport that carries record batches: one message a fetch, not one a record.
+
+Faust's tasks, locks, sensors and acknowledgements are then paid once per batch. Acknowledging is not done message by
+message: the engagement table knows the position to which it has folded each partition, and a round of
+`commit.CommitRounds` makes it durable and commits it.
+
+Uses names of aiokafka 0.14.0 and faust-streaming 0.15.3 that begin with an underscore: both are pinned for that reason.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import aiokafka
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+from mode import Service
+
+from pipeline.settings import get_settings
+from pipeline.streams.unpack import Fetched, take
+
+POLL_S = 0.5
+"""How long the drain waits for records before it looks whether it should stop."""
+
+_NO_TIMESTAMP_TYPE = 0
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """Runs aiokafka's consumer in a thread of its own; hands out fetches unparsed."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust fixes 1,500 ms, and a drained partition waits that long for the idle fetch of another.
+        consumer._fetch_max_wait_ms = get_settings().fetch_wait_ms
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,  # noqa: ARG002
+    ) -> dict[TP, Fetched]:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            fetched = _take_ready(fetcher, active_partitions)
+            if not fetched and timeout:
+                await _wait_for_fetch(fetcher, timeout)
+                fetched = _take_ready(fetcher, active_partitions)
+            return fetched
+
+    async def is_member(self) -> bool:
+        """Ask the group's coordinator whether this worker still is a member: a zombie finds out here."""
+        coordinator = self._ensure_consumer()._coordinator
+        if coordinator.generation < 0 or coordinator.coordinator_id is None:
+            return False
+        return bool(await coordinator._do_heartbeat())
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Return the group's committed offsets; 0 where there is none."""
+        consumer = self._ensure_consumer()
+        positions: dict[TP, int] = {}
+        for tp in tps:
+            positions[tp] = await consumer.committed(aiokafka.TopicPartition(tp.topic, tp.partition)) or 0
+        return positions
+
+    async def pause_changelogs(self, tps: Iterable[TP]) -> None:
+        """Keep aiokafka from fetching changelogs: what nobody takes would hold up every other fetch."""
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        consumer.pause(*[tp for tp in map(_topic_partition, tps) if tp in assigned])
+
+    def lag(self) -> int:
+        """Return how many records the broker holds beyond what has been fetched."""
+        consumer = self._consumer
+        if consumer is None or (subscription := consumer._subscription.subscription) is None:
+            return 0
+        if (assignment := subscription.assignment) is None:
+            return 0
+        states = [assignment.state_value(tp) for tp in assignment.tps]
+        return sum(
+            max(0, state.highwater - state.position)
+            for state in states
+            if state.highwater is not None and state.has_valid_position and not state.paused
+        )
+
+
+def _topic_partition(tp: TP) -> aiokafka.TopicPartition:
+    return aiokafka.TopicPartition(tp.topic, tp.partition)
+
+
+def _take_ready(fetcher: Any, active_partitions: set[TP]) -> dict[TP, Fetched]:
+    """Take every fetch that waits for an active partition, as `Fetcher.fetched_records` does for records."""
+    fetched: dict[TP, Fetched] = {}
+    if fetcher._subscriptions.reassignment_in_progress:
+        return fetched
+    for tp in list(fetcher._records):
+        if tp not in active_partitions:
+            if not fetcher._subscriptions.is_assigned(tp):
+                del fetcher._records[tp]
+            continue
+        held = fetcher._records.pop(tp)
+        fetcher._notify(fetcher._wait_consume_future)
+        if type(held) is not FetchResult:
+            held.check_raise()
+        elif held.check_assignment(tp):
+            run = take(held._partition_records)
+            held._update_position()
+            if run.end > run.first:
+                fetched[TP(tp.topic, tp.partition)] = run
+    return fetched
+
+
+async def _wait_for_fetch(fetcher: Any, timeout: float) -> None:
+    waiter = fetcher._create_fetch_waiter()
+    done, _ = await asyncio.wait([waiter], timeout=timeout)
+    if done:
+        # Raises what the broker refused, such as a missing authorisation.
+        waiter.result()
+    else:
+        waiter.cancel()
+
+
+class BatchConsumer(driver.Consumer):
+    """Delivers one message a fetch and lets `app.rounds` make it durable."""
+
+    _thread: BatchConsumerThread
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                for tp, fetched in (await self._next_fetches()).items():
+                    await self._deliver(tp, fetched)
+                await asyncio.sleep(0)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.transport.app.should_stop:
+                raise
+        except Exception as exc:
+            await self.crash(exc)
+            raise
+        finally:
+            self.set_shutdown()
+
+    async def _next_fetches(self) -> Mapping[TP, Fetched]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        active = self._get_active_partitions()
+        # Records taken while the tables recover would vanish when the flow resumes.
+        if self.should_stop or not active or not self.app.tables.actives_ready:
+            await self.sleep(0.02)
+            return {}
+        return await self._getmany(active_partitions=active, timeout=POLL_S)
+
+    async def _deliver(self, tp: TP, fetched: Fetched) -> None:
+        generation = self.app.consumer_generation_id
+        if not self.flow_active or tp not in self._get_active_partitions():
+            # Sought back to the committed offset when the flow resumes.
+            return
+        message = _message(tp, fetched, generation)
+        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
+        """Make everything folded so far durable, emit what is due and commit."""
+        state = self.app.sensors.on_commit_initiated(self)
+        committed = await self.app.rounds.run()
+        self.app.sensors.on_commit_completed(self, state)
+        return bool(committed)
+
+    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+        """Commit offsets: False when the group has moved on."""
+        assigned = self.assignment()
+        mine = {tp: offset for tp, offset in positions.items() if tp in assigned}
+        if not mine:
+            return False
+        did_commit = await self._commit(mine)
+        if did_commit:
+            self._committed_offset.update(mine)
+        return bool(did_commit)
+
+    async def is_member(self) -> bool:
+        """Tell whether the group still counts this worker as a member."""
+        return bool(await self._thread.call_thread(self._thread.is_member))
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Return the group's committed offsets; 0 where there is none."""
+        positions: dict[TP, int] = await self._thread.call_thread(self._thread.committed, list(tps))
+        return positions
+
+    async def pause_changelogs(self, tps: Iterable[TP]) -> None:
+        """Keep changelogs from being fetched with the input."""
+        await self._thread.call_thread(self._thread.pause_changelogs, list(tps))
+
+    def lag(self) -> int:
+        """Return how many records wait at the broker."""
+        return self._thread.lag()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Make durable what is folded while the partitions are still ours, then let them go."""
+        self.stop_flow()
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Go on where the state stands: at the committed offsets, or at the beginning."""
+        tps = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        positions = self.app.engagement.positions(await self.committed(tps))
+        for tp, offset in positions.items():
+            await self._seek(tp, offset)
+            self._committed_offset[tp] = offset
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Leave lag to the metrics: the stock check compares two different clocks."""
+
+
+def _message(tp: TP, fetched: Fetched, generation: int) -> ConsumerMessage:
+    return ConsumerMessage(
+        tp.topic,
+        tp.partition,
+        fetched.end - 1,
+        0.0,
+        _NO_TIMESTAMP_TYPE,
+        None,
+        None,
+        fetched,
+        None,
+        0,
+        0,
+        tp,
+        generation_id=generation,
+    )
+
+
+class BatchProducer(driver.Producer):
+    """A producer with the deployment's choice of idempotence."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": get_settings().idempotence}
+
+
+class Transport(driver.Transport):
+    """`clout://host:port`: aiokafka, a record batch a message."""
+
+    Consumer: ClassVar[type] = BatchConsumer
+    Producer: ClassVar[type] = BatchProducer
+
+
