@@ -12,6 +12,7 @@ import redis
 from pipeline.local.guard import Guard
 from pipeline.settings import Settings
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
+from tests.support.settings import make_settings
 
 _numbers = itertools.count(1)
 
@@ -90,22 +91,6 @@ def redis_url(valkey: Valkey) -> str:
 def settings(broker: Broker, redis_url: str, tmp_path: Path) -> Settings:
     """The settings of one test: the shared servers, topics and a database of its own."""
     return make_settings(broker.url, redis_url, tmp_path)
-
-
-def make_settings(broker_url: str, redis_url: str, directory: Path, **changes: Any) -> Settings:
-    """Return settings with a topic prefix that no other test has."""
-    values: dict[str, Any] = {
-        "broker": broker_url,
-        "redis": redis_url,
-        "data_dir": directory / "data",
-        "topic_prefix": f"t{os.getpid()}-{next(_numbers)}.",
-        "partitions": 4,
-        "idempotence": False,  # the embedded broker has none
-        "session_timeout_s": 6,
-        "log_format": "json",
-        **changes,
-    }
-    return Settings(_env_file=None, **values)
 
 
 @pytest.fixture
