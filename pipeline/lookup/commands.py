@@ -1,10 +1,81 @@
-"""The commands of the lookup side: two roles and what reads."""
+"""
+The commands of the lookup side: the roles `sink` and `serve`, and the commands that read.
 
-import cyclopts
+What a command needs is imported when it runs, so that `clout --help` answers at once.
+"""
 
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from pipeline.errors import PipelineError
 from pipeline.settings import Settings, get_settings
 
-app = cyclopts.App()
+app = App(name="clout", help="Influence scores from 1 to 100, as they change.")
+
+Broker = Annotated[str | None, Parameter(help="Kafka: kafka://host:port")]
+Redis = Annotated[str | None, Parameter(help="Redis: redis://host:port/0")]
+Port = Annotated[int | None, Parameter(help="Port to listen on.")]
+Network = Annotated[str | None, Parameter(help="Only this network, for example bluesky.")]
+
+_INTERRUPTED: Final = 130
+
+
+@app.command
+def sink(*, broker: Broker = None, redis: Redis = None, port: Port = None) -> int:
+    """Carry scores from Kafka to Redis until stopped."""
+    from pipeline.lookup.role import run_role
+    from pipeline.lookup.sink import run
+
+    settings = _settings(broker=broker, redis=redis, sink_port=port)
+    return run_role(settings, lambda: run(settings))
+
+
+@app.command
+def serve(*, redis: Redis = None, host: str | None = None, port: Port = None) -> int:
+    """Serve scores and their changes by HTTP until stopped."""
+    from pipeline.lookup.api.server import run
+    from pipeline.lookup.role import run_role
+
+    settings = _settings(redis=redis, host=host, port=port)
+    return run_role(settings, lambda: run(settings))
+
+
+@app.command
+def score(*users: str, redis: Redis = None) -> int:
+    """Show the scores of users; the exit status is 1 when one has none."""
+    from pipeline.lookup.reading import show_scores
+
+    return _read(show_scores(_settings(redis=redis).redis, users))
+
+
+@app.command
+def explain(user: str, *, redis: Redis = None) -> int:
+    """Show who and what stands behind a user's score."""
+    from pipeline.lookup.reading import show_details
+
+    return _read(show_details(_settings(redis=redis).redis, user))
+
+
+@app.command
+def top(*, network: Network = None, limit: int = 20, redis: Redis = None) -> int:
+    """Show the users with the highest scores."""
+    from pipeline.lookup.reading import show_top
+
+    return _read(show_top(_settings(redis=redis).redis, network, limit))
+
+
+@app.command
+def watch(*users: str, network: Network = None, min_delta: float = 0.0, redis: Redis = None) -> int:
+    """Show changes of scores as they happen: of these users, or of all."""
+    from pipeline.lookup.reading import show_changes
+    from pipeline.lookup.subscriber import Wish
+
+    wish = Wish(users=frozenset(users) or None, network=network, min_delta=min_delta)
+    return _read(show_changes(_settings(redis=redis).redis, wish))
 
 
 def _settings(**overrides: object) -> Settings:
@@ -12,25 +83,14 @@ def _settings(**overrides: object) -> Settings:
     return get_settings().model_copy(update=given)
 
 
-@app.command
-def sink(*, broker: str | None = None, redis: str | None = None, port: int | None = None) -> int:
-    """
-    Carry scores from Kafka to Redis until stopped.
-
-    Parameters
-    ----------
-    broker
-        Kafka: kafka://host:port
-    redis
-        Redis: redis://host:port/0
-    port
-        Port of health and metrics.
-    """
-    from pipeline.lookup.role import run_role
-    from pipeline.lookup.sink import run
-
-    settings = _settings(broker=broker, redis=redis, sink_port=port)
-    return run_role(settings, lambda: run(settings))
+def _read(reading: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(reading)
+    except PipelineError as exc:
+        sys.stderr.write(f"clout: {exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 if __name__ == "__main__":

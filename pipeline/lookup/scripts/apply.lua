@@ -38,12 +38,10 @@ local function drop_networks(user, old, kept)
   end
 end
 
-local function delete_score(user)
-  local key = 'clout:user:' .. user
-  local old = call('GET', key)
+local function delete_score(user, old)
   if not old then return '0' end
   drop_networks(user, old, {})
-  call('DEL', key)
+  call('DEL', 'clout:user:' .. user)
   call('ZREM', RANK, user)
   local ok, document = pcall(cjson.decode, old)
   if ok and type(document.handle) == 'string' then
@@ -55,26 +53,60 @@ local function delete_score(user)
   return '1'
 end
 
-local function apply_score()
-  local user, version, score, handle_key, change, networks = take(), take(), take(), take(), take(), tonumber(take())
-  local first = at
-  at = at + 2 * networks
-  local document = take()
-  if document == '' then return delete_score(user) end
-  local key = 'clout:user:' .. user
-  local old = call('GET', key)
-  if old and version_of(old) >= tonumber(version) then return '0' end
-  call('SET', key, document)
-  call('ZADD', RANK, score, user)
-  local kept = {}
-  for i = first + 1, first + 2 * networks, 2 do
-    kept[ARGV[i]] = true
-    call('ZADD', RANK .. ':' .. ARGV[i], ARGV[i + 1], user)
+-- What all scores of the chunk write is gathered and written by few commands: each command costs more than its work.
+local strings, ranks = {}, { [RANK] = {} }
+
+local function gather_rank(key, score, user)
+  local rank = ranks[key]
+  if not rank then
+    rank = {}
+    ranks[key] = rank
   end
-  if old then drop_networks(user, old, kept) end
-  call('SET', handle_key, user)
-  if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', changes_kept, '*', 'change', change) end
+  rank[#rank + 1] = score
+  rank[#rank + 1] = user
+end
+
+local function read_scores(count)
+  local scores, user_keys = {}, {}
+  for i = 1, count do
+    local score = { user = take(), version = take(), score = take(), handle_key = take(), change = take() }
+    local networks = tonumber(take())
+    score.first, score.last = at + 1, at + 2 * networks
+    at = score.last
+    score.document = take()
+    scores[i], user_keys[i] = score, 'clout:user:' .. score.user
+  end
+  return scores, user_keys
+end
+
+local function apply_score(new, key, old)
+  if new.document == '' then return delete_score(new.user, old) end
+  if old and version_of(old) >= tonumber(new.version) then return '0' end
+  strings[#strings + 1] = key
+  strings[#strings + 1] = new.document
+  strings[#strings + 1] = new.handle_key
+  strings[#strings + 1] = new.user
+  gather_rank(RANK, new.score, new.user)
+  local kept = {}
+  for i = new.first, new.last, 2 do
+    kept[ARGV[i]] = true
+    gather_rank(RANK .. ':' .. ARGV[i], ARGV[i + 1], new.user)
+  end
+  if old then drop_networks(new.user, old, kept) end
+  if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', changes_kept, '*', 'change', new.change) end
   return '1'
+end
+
+local function apply_scores(fates)
+  local scores, user_keys = read_scores(tonumber(take()))
+  if #scores == 0 then return end
+  local stored = call('MGET', unpack(user_keys))
+  for i, new in ipairs(scores) do
+    fates[i] = apply_score(new, user_keys[i], stored[i])
+  end
+  if #strings == 0 then return end
+  call('MSET', unpack(strings))
+  for key, rank in pairs(ranks) do call('ZADD', key, unpack(rank)) end
 end
 
 -- The inversion of details is kept as well as it can be: a list of actors that does not decode drops nobody.
@@ -124,7 +156,7 @@ for _ = 1, tonumber(take()) do
 end
 
 local fates = {}
-for i = 1, tonumber(take()) do fates[i] = apply_score() end
+apply_scores(fates)
 for _ = 1, tonumber(take()) do fates[#fates + 1] = apply_details() end
 
 if #reached > 0 then call('HSET', SINK, unpack(reached)) end

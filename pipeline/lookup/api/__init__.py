@@ -1,0 +1,1 @@
+"""The lookup service: scores by HTTP, and live changes."""

@@ -1,0 +1,82 @@
+"""The application: handlers, errors, OpenAPI, and the parts that start and stop with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin
+
+from pipeline.clock import Clock, system_clock
+from pipeline.lookup.api.changes import get_changes
+from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
+from pipeline.lookup.api.leaderboard import get_leaderboard
+from pipeline.lookup.api.problems import HANDLERS
+from pipeline.lookup.api.scores import post_scores
+from pipeline.lookup.api.state import Service
+from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
+from pipeline.lookup.connection import connect
+from pipeline.lookup.hub import Hub
+from pipeline.lookup.store import ScoreStore
+
+_BODY_LIMIT: Final = 1_000_000
+"""1,000 ids of the greatest length fit."""
+_HUB_TIMEOUT_S: Final = 5.0
+"""Longer than the hub waits for the next change."""
+
+
+def create_app(redis_url: str, clock: Clock = system_clock) -> Litestar:
+    """Return the application; it connects to Redis when it starts, and while Redis is away it answers 503."""
+    store = ScoreStore.from_url(redis_url)
+    hub_redis = connect(redis_url, _HUB_TIMEOUT_S)
+    service = Service(store, Hub(hub_redis), clock)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        service.hub.start()
+        yield
+        await service.hub.close()
+        await hub_redis.aclose()
+        await store.aclose()
+
+    app = Litestar(
+        route_handlers=[
+            get_user,
+            get_score,
+            get_details,
+            get_influencers,
+            get_influencees,
+            post_scores,
+            get_leaderboard,
+            get_changes,
+            get_health,
+            get_readiness,
+            get_metrics,
+        ],
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        exception_handlers=HANDLERS,
+        lifespan=[running],
+        openapi_config=_openapi(),
+        request_max_body_size=_BODY_LIMIT,
+        logging_config=None,  # the process has configured it
+    )
+    app.state.service = service
+    return app
+
+
+def _openapi() -> OpenAPIConfig:
+    try:
+        release = version("clout")
+    except PackageNotFoundError:
+        release = "0"
+    return OpenAPIConfig(
+        title="Clout",
+        version=release,
+        description="Influence scores from 1 to 100, explained, as they change.",
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json"), RedocRenderPlugin()],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,74 @@
+"""Fields of requests: what they may be, and the error that names the one that is not."""
+
+import base64
+import binascii
+from typing import Annotated, Final
+
+import msgspec
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from pipeline.lookup.api.paths import user_of
+from pipeline.lookup.api.problems import InvalidFieldError, Problem
+from pipeline.lookup.store import Position
+from schemas import is_user_id
+
+_USER_LIMIT: Final = 512
+"""Characters of an id, as in the schemas."""
+
+UserSegment = Annotated[str, Parameter(description="The id of a user, `network:native-id`, percent-encoded.")]
+IfNoneMatch = Annotated[str | None, Parameter(header="If-None-Match", description="The ETag that the client has.")]
+Limit = Annotated[int, Parameter(ge=1, le=200, description="Entries at most.")]
+Network = Annotated[str | None, Parameter(min_length=1, max_length=512, description="Only this network.")]
+Cursor = Annotated[str | None, Parameter(max_length=1024, description="`next` of the page before.")]
+
+PROBLEMS: Final = {
+    400: ResponseSpec(Problem, description="A field of the request cannot be used."),
+    503: ResponseSpec(Problem, description="Redis is away: try again."),
+}
+USER_PROBLEMS: Final = {**PROBLEMS, 404: ResponseSpec(Problem, description="Nothing is known of this user.")}
+
+
+def user_id(segment: str) -> str:
+    """
+    Return the user id that a path names.
+
+    Raises:
+        InvalidFieldError: It is none.
+    """
+    return checked_user("user", user_of(segment))
+
+
+def checked_user(field: str, user: str) -> str:
+    """
+    Return `user` when it can be an id.
+
+    Raises:
+        InvalidFieldError: It cannot; `field` is named.
+    """
+    if len(user) > _USER_LIMIT:
+        raise InvalidFieldError(field, f"an id has at most {_USER_LIMIT} characters")
+    if not is_user_id(user) or any(ord(character) < 32 for character in user):
+        raise InvalidFieldError(field, "expected network:native-id, for example github:torvalds")
+    return user
+
+
+def encode_cursor(position: Position) -> str:
+    """Return a place in a leaderboard as text for a URL."""
+    return base64.urlsafe_b64encode(msgspec.json.encode((position.score, position.user))).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> Position | None:
+    """
+    Read what `encode_cursor` wrote.
+
+    Raises:
+        InvalidFieldError: Something else wrote it.
+    """
+    if cursor is None:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return Position(*msgspec.json.decode(text, type=tuple[float, str]))
+    except (binascii.Error, ValueError, msgspec.DecodeError) as exc:
+        raise InvalidFieldError("cursor", "this service did not write it; begin without one") from exc

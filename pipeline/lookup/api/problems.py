@@ -1,0 +1,109 @@
+"""Errors as RFC 9457 problem documents."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from pipeline.errors import StoreUnavailableError
+from pipeline.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER_S: Final = 1
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request."""
+
+    field: str
+    reason: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A problem document."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    instance: str = ""
+    """The path that was asked for."""
+    errors: list[FieldError] = []
+
+
+class InvalidFieldError(Exception):
+    """A field of a request cannot be used."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class UnknownUserError(Exception):
+    """No score is known for a user."""
+
+    def __init__(self, user: str) -> None:
+        super().__init__(f"no score is known for {user!r}")
+
+
+def _respond(request: AnyRequest, problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
+    document = msgspec.structs.replace(problem, instance=request.scope.get("clout_path", request.scope["path"]))
+    return Response(
+        content=msgspec.json.encode(document),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def _invalid_field(request: AnyRequest, exc: InvalidFieldError) -> Response[bytes]:
+    return _respond(request, Problem("Bad Request", 400, str(exc), errors=[FieldError(exc.field, exc.reason)]))
+
+
+def _unknown_user(request: AnyRequest, exc: UnknownUserError) -> Response[bytes]:
+    return _respond(request, Problem("Not Found", 404, str(exc)))
+
+
+def _store_unavailable(request: AnyRequest, exc: StoreUnavailableError) -> Response[bytes]:
+    log.warning("answered 503", reason=str(exc))
+    problem = Problem("Service Unavailable", 503, "scores cannot be read now: try again")
+    return _respond(request, problem, {"Retry-After": str(_RETRY_AFTER_S)})
+
+
+def _http(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
+    errors = _field_errors(exc) if isinstance(exc, ValidationException) else []
+    if isinstance(exc.__cause__, SerializationException | msgspec.DecodeError):
+        errors = [FieldError("body", str(exc.__cause__))]
+    detail = "; ".join(f"{error.field}: {error.reason}" for error in errors) or exc.detail
+    return _respond(request, Problem(_title(exc.status_code), exc.status_code, detail, errors=errors), exc.headers)
+
+
+def _field_errors(exc: ValidationException) -> list[FieldError]:
+    found = exc.extra if isinstance(exc.extra, list) else []
+    return [FieldError(str(entry.get("key", "body")), str(entry.get("message", ""))) for entry in found]
+
+
+def _unexpected(request: AnyRequest, exc: Exception) -> Response[bytes]:
+    log.error("request failed", path=request.scope["path"], exc_info=exc)
+    return _respond(request, Problem("Internal Server Error", 500, "an error on this side, which was logged"))
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+HANDLERS: Final[ExceptionHandlersMap] = {
+    InvalidFieldError: _invalid_field,
+    UnknownUserError: _unknown_user,
+    StoreUnavailableError: _store_unavailable,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

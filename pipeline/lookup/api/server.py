@@ -1,0 +1,57 @@
+"""Serves the application until it is told to stop."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+from pipeline.errors import ConfigError
+from pipeline.logs import get_logger
+from pipeline.lookup.api.app import create_app
+from pipeline.lookup.api.paths import fold_users
+from pipeline.lookup.connection import redacted
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+_STOP_S: Final = 5
+"""Open requests have this long to end."""
+
+
+async def run(settings: Settings) -> None:
+    """
+    Run the lookup service until cancelled; subscribers are told to come back, and open requests end.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
+    app = create_app(settings.redis)
+    server = _server(settings, app)
+    log.info("lookup service starts", url=f"http://{settings.host}:{settings.port}", redis=redacted(settings.redis))
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        await app.state.service.hub.close()
+        server.stop()
+        await serving
+        raise
+    except (OSError, RuntimeError) as exc:
+        raise ConfigError(
+            f"cannot listen on {settings.host}:{settings.port}: {exc}; end what listens there, or choose another port"
+        ) from exc
+
+
+def _server(settings: Settings, app: Litestar) -> Any:
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    return Server(
+        fold_users(app),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        log_enabled=False,
+        backlog=4096,
+    )

@@ -1,0 +1,128 @@
+"""What the reading commands print: tables on a terminal, lines of tab-separated fields in a pipe."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.lookup.changes import Entry
+from pipeline.lookup.connection import connect
+from pipeline.lookup.hub import Hub
+from pipeline.lookup.store import ScoreStore
+from pipeline.lookup.subscriber import Wish
+from schemas import Details, ScoreDocument
+
+_WATCH_TIMEOUT_S: Final = 5.0
+_WAIT_S: Final = 60.0
+
+_decode_document = msgspec.json.Decoder(ScoreDocument).decode
+_decode_details = msgspec.json.Decoder(Details).decode
+
+
+async def show_scores(redis_url: str, users: Sequence[str]) -> int:
+    """Print the score of each user; return 1 when one has none."""
+    async with aclosing(ScoreStore.from_url(redis_url)) as store:
+        documents = await store.get_many(users)
+    rows = [
+        _score_row(_decode_document(document)) if document else (user, "-", "-", "-", "-", "-")
+        for user, document in zip(users, documents, strict=True)
+    ]
+    _print(("user", "score", "previous", "bucket", "engagers", "as of"), rows)
+    return 0 if all(documents) else 1
+
+
+async def show_top(redis_url: str, network: str | None, limit: int) -> int:
+    """Print a leaderboard."""
+    async with aclosing(ScoreStore.from_url(redis_url)) as store:
+        page = await store.top(limit, network)
+    rows = []
+    for entry in page:
+        document = _decode_document(entry.document)
+        rows.append((str(entry.rank), entry.user, document.handle, f"{entry.score:.2f}", str(document.engagers)))
+    _print(("rank", "user", "handle", "score", "engagers"), rows)
+    return 0
+
+
+async def show_details(redis_url: str, user: str) -> int:
+    """Print what stands behind a score; return 1 when nothing is known."""
+    async with aclosing(ScoreStore.from_url(redis_url)) as store:
+        document = await store.details(user)
+    if document is None:
+        sys.stderr.write(f"clout: no details are known of {user}\n")
+        return 1
+    details = _decode_details(document)
+    _print(("factor", "points"), [(entry.factor, f"{entry.points:+.2f}") for entry in details.contributions])
+    _print(("actor", "engagements"), [(entry.actor, str(entry.count)) for entry in details.actors])
+    _print(("post", "engagements"), [(entry.object, str(entry.count)) for entry in details.posts])
+    _print(("tag", "engagements"), [(entry.tag, str(entry.count)) for entry in details.tags])
+    return 0
+
+
+async def show_changes(redis_url: str, wish: Wish) -> int:
+    """Print changes until interrupted, or until Redis is away at the start."""
+    async with aclosing(ScoreStore.from_url(redis_url)) as store:
+        await store.ping()
+    redis = connect(redis_url, _WATCH_TIMEOUT_S)
+    hub = Hub(redis, kind="command")
+    hub.start()
+    try:
+        await hub.started()
+        subscriber = hub.subscribe(wish)
+        while True:
+            for entry in await subscriber.take(_WAIT_S):
+                _print_change(entry)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # `clout watch | head`: the reader has had enough. Nothing may be flushed into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        await hub.close()
+        await redis.aclose()
+
+
+def _score_row(document: ScoreDocument) -> tuple[str, ...]:
+    return (
+        document.user,
+        f"{document.score:.2f}",
+        "-" if document.previous is None else f"{document.previous:.2f}",
+        document.bucket,
+        str(document.engagers),
+        _time(document.as_of),
+    )
+
+
+def _print_change(entry: Entry) -> None:
+    change = entry.change
+    if change is None:
+        sys.stdout.write(f"{entry.kind}\t{entry.user or entry.data.decode()}\n")
+        return
+    moved = 0.0 if change.previous is None else change.score - change.previous
+    line = (_time(change.time), change.user, f"{change.score:.2f}", f"{moved:+.2f}", change.bucket)
+    if not sys.stdout.isatty():
+        sys.stdout.write("\t".join(line) + "\n")
+        return
+    Console().print(Text(f"{line[0]}  {line[2]:>6}  {line[3]:>7}  {change.user}"))
+
+
+def _print(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
+        return
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"rank", "score", "points", "engagements"} else "left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,155 @@
+"""What the lookup service, the commands and the demo read in Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from pipeline.errors import StoreUnavailableError
+from pipeline.lookup import keys
+from pipeline.lookup.batcher import Batcher
+from pipeline.lookup.connection import AWAY, connect, redacted
+from pipeline.lookup.scripts import RANK_PAGE
+from pipeline.settings import Settings
+from schemas import ScoreDocument
+
+_TIMEOUT_S: Final = 0.4
+_ANSWER_S: Final = 0.9
+"""A reader is told within a second that Redis is away, whatever the client tries meanwhile."""
+
+_decode_document = msgspec.json.Decoder(ScoreDocument).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a leaderboard: the score and the user seen last."""
+
+    score: float
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One entry of a leaderboard; ranks begin at 1."""
+
+    rank: int
+    user: str
+    score: float
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old what Redis has may be; None where no sink has told yet."""
+
+    newest: int | None
+    """When the newest score was computed, Unix ms."""
+    caught_up: int | None
+    """When Redis last had everything that the log had, Unix ms."""
+    rebuilding: bool
+    """Whether Redis is being filled from the beginning."""
+
+
+class ScoreStore:
+    """
+    Reads scores; every method raises `StoreUnavailableError` within a second when Redis is away.
+
+    Documents are the bytes that the worker wrote.
+    """
+
+    def __init__(self, redis: Redis, url: str = "") -> None:
+        self.redis = redis
+        self._url = redacted(url)
+        self._documents = Batcher(self._mget)
+
+    @classmethod
+    def from_url(cls, url: str) -> "ScoreStore":
+        """Return a store that connects when it is first used."""
+        return cls(connect(url, _TIMEOUT_S), url)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "ScoreStore":
+        """Return a store for `settings.redis`."""
+        return cls.from_url(settings.redis)
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        await self.redis.aclose()
+
+    async def ping(self) -> None:
+        """Ask whether Redis answers."""
+        async with self._answer():
+            await cast("Any", self.redis.ping())
+
+    async def get(self, user: str) -> bytes | None:
+        """Return a user's score document, or None."""
+        return await self._documents.get(keys.user(user))
+
+    async def details(self, user: str) -> bytes | None:
+        """Return a user's details document, or None."""
+        return await self._documents.get(keys.details(user))
+
+    async def get_many(self, users: Sequence[str]) -> list[bytes | None]:
+        """Return the score document of each user, or None, in their order."""
+        return await self._mget([keys.user(user) for user in users])
+
+    async def scores(self, users: Sequence[str]) -> list[float | None]:
+        """Return the score of each user, or None, in their order."""
+        if not users:
+            return []
+        async with self._answer():
+            found = await cast("Any", self.redis.execute_command("ZMSCORE", keys.RANK, *users))  # type: ignore[no-untyped-call]
+        return [None if score is None else float(score) for score in found]
+
+    async def influencers(self, user: str, limit: int) -> list[tuple[str, int]]:
+        """Return those whom a user engages with most, and how often."""
+        async with self._answer():
+            found = await self.redis.zrevrange(keys.influencers(user), 0, limit - 1, withscores=True)
+        return [(member.decode(), int(count)) for member, count in cast("list[tuple[bytes, float]]", found)]
+
+    async def top(self, limit: int = 10, network: str | None = None, after: Position | None = None) -> list[Ranked]:
+        """Return a page of a leaderboard, best first, behind `after`."""
+        cursor = (repr(after.score), after.user) if after else ("", "")
+        async with self._answer():
+            first, *page = await RANK_PAGE.run(self.redis, keys.rank(network), limit, *cursor)
+        users = [member.decode() for member in page[::2]]
+        documents = await self.get_many(users)
+        return [
+            Ranked(rank, user, float(score), document)
+            for rank, (user, score, document) in enumerate(zip(users, page[1::2], documents, strict=True), first + 1)
+            if document is not None
+        ]
+
+    async def top_documents(self, limit: int = 10, network: str | None = None) -> list[ScoreDocument]:
+        """Return the documents of the leaders, best first, decoded."""
+        return [_decode_document(entry.document) for entry in await self.top(limit, network)]
+
+    async def freshness(self) -> Freshness:
+        """Return what the sink last noted."""
+        async with self._answer():
+            newest, caught_up, rebuilding = await cast(
+                "Any", self.redis.hmget(keys.SINK, ["newest", "caught_up", "rebuilding"])
+            )
+        return Freshness(
+            newest=None if newest is None else int(newest),
+            caught_up=None if caught_up is None else int(caught_up),
+            rebuilding=rebuilding is not None,
+        )
+
+    async def _mget(self, names: Sequence[str]) -> list[bytes | None]:
+        if not names:
+            return []
+        async with self._answer():
+            return cast("list[bytes | None]", await self.redis.mget(names))
+
+    @asynccontextmanager
+    async def _answer(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                yield
+        except (*AWAY, TimeoutError) as exc:
+            raise StoreUnavailableError(f"Redis does not answer at {self._url}: start one, or set CLOUT_REDIS") from exc
