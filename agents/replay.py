@@ -69,10 +69,11 @@ class Replay:
             ContractError: Its first line is not of the format.
         """
         self._config = config
-        self._lines = Lines(config.path)
-        self._skip = _checked_start(start, config.path, self._lines.size)
         with Lines(config.path) as lines:
             _check_first(FORMATS[config.format](0), lines)
+            self._size = lines.size
+        self._skip = _checked_start(start, config.path, self._size)
+        self._lines: Lines | None = None
         self._shift = int(start["shift"]) if start else _shift(config, clock())
         self._format = FORMATS[config.format](self._shift)
         self._decided = self._skip
@@ -81,7 +82,7 @@ class Replay:
 
     def share(self) -> float | None:
         """Return how much of the file has been read."""
-        return self._lines.share()
+        return self._lines.share() if self._lines else 0.0
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """
@@ -90,19 +91,19 @@ class Replay:
         Raises:
             ContractError: A line is not of the format, or the compressed file is damaged.
         """
-        with self._lines:
+        with Lines(self._config.path) as self._lines:
             for _ in self._lines.chunks(_CHUNK, self._skip):
                 pass
             if self._config.speed is None:
-                while (batch := self._next(_CHUNK)) is not None:
+                while (batch := self._next(self._lines, _CHUNK)) is not None:
                     yield batch
             else:
-                async for batch in self._paced(Pace(self._config.speed)):
+                async for batch in self._paced(self._lines, Pace(self._config.speed)):
                     yield batch
 
-    async def _paced(self, pace: Pace) -> AsyncGenerator[Batch]:
+    async def _paced(self, lines: Lines, pace: Pace) -> AsyncGenerator[Batch]:
         due = Batch()
-        while (batch := self._next(1)) is not None:
+        while (batch := self._next(lines, 1)) is not None:
             if batch.time is not None and pace.delay(batch.time) > 0:
                 if due.read:
                     yield due
@@ -116,20 +117,20 @@ class Replay:
                 due = Batch()
         yield due
 
-    def _next(self, count: int) -> Batch | None:
+    def _next(self, source: Lines, count: int) -> Batch | None:
         """Return what the next lines decide; None at the end."""
         if self._ended:
             return None
-        lines = self._lines.take(min(count, self._left))
+        lines = source.take(min(count, self._left))
         self._left -= len(lines)
         try:
             batch = self._format.feed(lines) if lines else self._format.end()
         except BadLineError as exc:
-            number = self._lines.number - len(lines) + exc.offset + 1
+            number = source.number - len(lines) + exc.offset + 1
             raise _bad_line(self._config.path, number, self._format.expected, lines[exc.offset]) from exc
         self._ended = not lines
         self._decided += batch.read
-        batch.position = {"line": self._decided, "shift": self._shift, "size": self._lines.size}
+        batch.position = {"line": self._decided, "shift": self._shift, "size": self._size}
         return batch
 
 
