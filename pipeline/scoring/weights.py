@@ -93,10 +93,10 @@ def _standing() -> NDArray[np.int64]:
     """
     Return how far an actor's score vouches for them, int64[256], by 2 * score; NO_SCORE and above 200: nobody knows.
 
-    From 0.6 (nobody ever engaged with them, as with most bots and with many readers) to 1, most of it by a score of 20,
+    From 0.7 (nobody ever engaged with them, as with most bots and with many readers) to 1, most of it by a score of 20,
     the average: being a person takes no fame.
     """
-    standing = 0.6 + 0.4 * -np.expm1(-np.arange(256) / 2.0 / 8.0)
+    standing = 0.7 + 0.3 * -np.expm1(-np.arange(256) / 2.0 / 8.0)
     standing[201:] = 0.85
     return _fixed(standing)
 
@@ -109,11 +109,11 @@ def _seniority() -> NDArray[np.int64]:
     """
     Return how far an actor's age in days vouches for them, int64[1 + AGE_LAST + 1], index age + 1.
 
-    Half on the first day, 0.88 after a week: PeerIndex too asked for a week before it believed a rise
-    (help.peerindex.com). Unknown: 0.9. Everyone is new to a new deployment: all are discounted alike and no rank moves.
+    0.6 on the first day, 0.9 after a week: PeerIndex, too, believed a rise only after a week (help.peerindex.com).
+    Unknown: 0.9. No less on the first day, because everyone is new to a new deployment and to a new network.
     """
     age = np.arange(AGE_LAST + 1)
-    return _fixed(np.concatenate(([0.9], 1.0 - 0.5 * np.exp(-age / 5.0))))
+    return _fixed(np.concatenate(([0.9], 1.0 - 0.4 * np.exp(-age / 5.0))))
 
 
 def _restraint() -> NDArray[np.int64]:
