@@ -5,6 +5,7 @@ from typing import cast
 import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -44,17 +45,23 @@ class Leaderboard:
 
 
 def _table(leaders: list[ScoreDocument], users: int) -> Table:
-    table = Table(title=f"Leaderboard: the first {len(leaders)} of {users:,} users", title_justify="left")
+    table = Table(title=f"The first {len(leaders)} of {users:,} users", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("", "score", "change"):
         table.add_column(heading, justify="right")
-    table.add_column("user")
-    for heading in ("likes", "shares", "comments", "follows", "engagers"):
+    table.add_column("user", overflow="fold")
+    for heading in ("last hour", "engagers"):
         table.add_column(heading, justify="right")
     for place, leader in enumerate(leaders, start=1):
         hour = leader.engagement.hour
-        counts = (hour.likes, hour.shares, hour.comments, hour.follows, leader.engagers)
-        table.add_row(str(place), f"{leader.score:.1f}", _change(leader), leader.user, *(f"{n:,}" for n in counts))
-    table.caption = "engagement within 1 h, engagers within 90 d"
+        engagements = hour.likes + hour.shares + hour.comments + hour.follows
+        table.add_row(
+            str(place),
+            f"{leader.score:.1f}",
+            _change(leader),
+            Text(leader.user),
+            f"{engagements:,}",
+            f"{leader.engagers:,}",
+        )
     return table
 
 

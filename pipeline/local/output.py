@@ -1,5 +1,6 @@
 """What the supervisor shows: lines of all services in one terminal, and below them the leaderboard."""
 
+import re
 import threading
 from collections import deque
 from typing import Final, TextIO
@@ -10,6 +11,8 @@ from rich.text import Text
 
 from pipeline.local.child import Child
 
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""What a service tells a terminal, such as to show the cursor: the terminal is not its own."""
 _COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan")
 _NAME_WIDTH: Final = 6
 """The longest name of a service: `broker`, `worker`, `valkey`."""
@@ -70,7 +73,8 @@ class Output:
     def _follow(self, child: Child) -> None:
         kept = self._last.setdefault(child.name, deque(maxlen=_KEPT_LINES))
         colour = self._colours.setdefault(child.name, _COLOURS[len(self._colours) % len(_COLOURS)])
-        for line in child.lines():
+        for written in child.lines():
+            line = _ESCAPES.sub("", written)
             kept.append(line)
             self._line(child.name, line, colour)
 
