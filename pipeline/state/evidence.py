@@ -30,43 +30,53 @@ def line(actor: str, target: str | None, tags: list[str] | None) -> str:
 
 
 class Evidence:
-    """The items of one large row that occur most: `counts[sort][item]`, approximate."""
+    """
+    The items of one large row that occur most.
 
-    __slots__ = ("counts", "seen")
+    An item that took another's place inherits its estimate: what it may have had before. `top` shows what is certain,
+    the estimate less what was inherited, so that nobody is credited with what others did.
+    """
+
+    __slots__ = ("counts", "inherited", "seen")
 
     def __init__(self) -> None:
         self.counts: tuple[dict[str, int], dict[str, int], dict[str, int]] = ({}, {}, {})
+        self.inherited: tuple[dict[str, int], dict[str, int], dict[str, int]] = ({}, {}, {})
         self.seen = 0
 
-    def add(self, lines: Iterable[str], weight: int = 1) -> None:
-        """Add events by their lines, each standing for `weight` of them."""
+    def add(self, lines: Iterable[str]) -> None:
+        """Add events by their lines."""
         for text in lines:
             actor, target, tags = text.split(FIELD, 2)
             self.seen += 1
-            self._count(0, actor, weight)
+            self._count(0, actor)
             if target:
-                self._count(1, target, weight)
+                self._count(1, target)
             for tag in tags.split(_TAG) if tags else ():
-                self._count(2, tag, weight)
+                self._count(2, tag)
 
-    def _count(self, sort: int, item: str, weight: int) -> None:
+    def _count(self, sort: int, item: str) -> None:
         counts = self.counts[sort]
         if item in counts:
-            counts[item] += weight
+            counts[item] += 1
         elif len(counts) < ITEMS:
-            counts[item] = weight
+            counts[item] = 1
         else:
             least = min(counts, key=counts.__getitem__)
             floor = counts[least]
             coin = xxhash.xxh3_64_intdigest(f"{item}{self.seen}".encode())
-            if coin % (floor + weight) < weight:
+            if coin % (floor + 1) == 0:
                 del counts[least]
-                counts[item] = floor + weight
+                self.inherited[sort].pop(least, None)
+                counts[item] = floor + 1
+                self.inherited[sort][item] = floor
 
     def encode(self) -> bytes:
-        """Return all items as lines: sort, count, item."""
+        """Return all items as lines: sort, estimate, inherited, item."""
         lines = [
-            f"{sort}{FIELD}{count}{FIELD}{item}" for sort, counts in enumerate(self.counts) for item, count in counts.items()
+            f"{sort}{FIELD}{count}{FIELD}{self.inherited[sort].get(item, 0)}{FIELD}{item}"
+            for sort, counts in enumerate(self.counts)
+            for item, count in counts.items()
         ]
         return "\n".join([str(self.seen), *lines]).encode()
 
@@ -77,13 +87,17 @@ class Evidence:
         seen, *lines = text.decode().split("\n")
         evidence.seen = int(seen or 0)
         for entry in lines:
-            sort, count, item = entry.split(FIELD, 2)
+            sort, count, inherited, item = entry.split(FIELD, 3)
             evidence.counts[int(sort)][item] = int(count)
+            if inherited != "0":
+                evidence.inherited[int(sort)][item] = int(inherited)
         return evidence
 
     def top(self, sort: int, n: int) -> list[tuple[str, int]]:
-        """Return the `n` items of a sort that occur most, the most frequent first."""
-        return sorted(self.counts[sort].items(), key=lambda item: (-item[1], item[0]))[:n]
+        """Return the `n` items of a sort that certainly occur most, the most frequent first."""
+        inherited = self.inherited[sort]
+        certain = ((item, count - inherited.get(item, 0)) for item, count in self.counts[sort].items())
+        return sorted(certain, key=lambda item: (-item[1], item[0]))[:n]
 
 
 def top_of_lines(text: bytes, n: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]], list[tuple[str, int]]]:

@@ -27,8 +27,8 @@ from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
 SMALL_LIMIT: Final = 32
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
 
-EVIDENCE_A_SETTLE: Final = 16
-"""Lines that a large row's evidence takes a settle; of more it takes an even sample, each standing for several."""
+EVIDENCE_A_SETTLE: Final = 64
+"""Lines that a large row's evidence takes a settle; of more it takes an even sample."""
 
 APPLIED, DUPLICATE, LATE, FORGOTTEN, DEAD = range(5)
 FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
@@ -448,7 +448,7 @@ class Partition:
         order_list = order.tolist()
         for row, first, end in zip(touched.tolist(), start.tolist(), ends, strict=True):
             step = max(1, (end - first) // EVIDENCE_A_SETTLE)
-            self.evidence[row].add([text for i in order_list[first:end:step] if (text := lines[i])], step)
+            self.evidence[row].add([text for i in order_list[first:end:step] if (text := lines[i])])
 
 
 @dataclass(frozen=True, slots=True)

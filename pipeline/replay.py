@@ -1,0 +1,322 @@
+"""
+The oracle: folds the same topics without Faust, in other batches, and compares.
+
+For each user the newest record of `clout.scores` names the offsets that its partition had folded. The log is folded to
+exactly these, scored at the document's `as_of`, and the result must be the document: score, factors, networks,
+engagement and engagers.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from cyclopts import Parameter
+
+from pipeline.errors import BrokerUnavailableError, StoreUnavailableError
+from pipeline.kafka import client_options
+from pipeline.scoring import model
+from pipeline.settings import Settings, get_settings
+from pipeline.state.documents import score_documents
+from pipeline.state.partition import FATES, Partition, StateConfig
+from pipeline.state.records import Records
+from pipeline.state.sources import SOURCES
+from pipeline.state.view import features
+from schemas import ScoreDocument
+
+RUN: Final = 5_000
+"""Records folded at once: another number than any fetch has."""
+
+_COMPARED: Final = (
+    "score",
+    "bucket",
+    "percentile",
+    "confidence",
+    "factors",
+    "networks",
+    "engagement",
+    "engagers",
+    "authenticity",
+    "handle",
+    "name",
+    "avatar",
+    "model",
+)
+_SHOWN: Final = 10
+_DOCUMENT: Final = msgspec.json.Decoder(ScoreDocument)
+_OFFSETS: Final = msgspec.json.Decoder(dict[str, int])
+
+
+@dataclass(slots=True)
+class Log:
+    """The records of one topic's partition, in memory."""
+
+    begin: int = 0
+    offsets: list[int] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
+    headers: list[tuple[tuple[str, bytes], ...]] = field(default_factory=list)
+
+    def runs(self, position: int, end: int) -> Iterator[Records]:
+        """Return the records from `position` up to `end`, in runs."""
+        start, stop = np.searchsorted(self.offsets, [position, end]).tolist()
+        for first in range(start, stop, RUN):
+            last = min(first + RUN, stop)
+            upto = end if last == stop else self.offsets[last]
+            yield Records(
+                position,
+                upto,
+                self.offsets[first:last],
+                self.timestamps[first:last],
+                self.keys[first:last],
+                self.values[first:last],
+            )
+            position = upto
+        if position < end:
+            yield Records(position, end, [], [], [], [])
+
+
+@dataclass(slots=True)
+class Report:
+    """What a comparison found."""
+
+    records: int = 0
+    users: int = 0
+    compared: int = 0
+    differences: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """In the log, but without a document."""
+    behind: list[str] = field(default_factory=list)
+    """Folded further than their newest document says."""
+    fates: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
+
+    @property
+    def clean(self) -> bool:
+        """Whether every user's document is what the log says."""
+        return not (self.differences or self.missing or self.behind)
+
+
+class Oracle:
+    """Folds one partition after the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._config = StateConfig(
+            dedupe_seconds=settings.dedupe_horizon_s,
+            dedupe_ids=settings.dedupe_ids,
+            future_ms=settings.future_limit_s * 1000,
+            record_limit=settings.record_limit_bytes,
+        )
+
+    async def check(self, stored: "Stored | None") -> Report:
+        """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
+        report = Report()
+        consumer = AIOKafkaConsumer(
+            **client_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        )
+        try:
+            await consumer.start()
+        except OSError as exc:
+            raise BrokerUnavailableError(f"no Kafka broker answers at {self._settings.broker}") from exc
+        try:
+            for number in range(self._settings.partitions):
+                logs = await self._read(consumer, number)
+                await self._check_partition(number, logs, stored, report)
+        finally:
+            await consumer.stop()
+        return report
+
+    async def _read(self, consumer: AIOKafkaConsumer, number: int) -> dict[str, Log]:
+        prefix = self._settings.topic_prefix
+        logs = {TopicPartition(prefix + name, number): Log() for name in (*SOURCES, "scores")}
+        consumer.assign(list(logs))
+        begins = await consumer.beginning_offsets(list(logs))
+        ends = await consumer.end_offsets(list(logs))
+        for tp, log in logs.items():
+            log.begin = begins[tp]
+            consumer.seek(tp, log.begin)
+        waiting = {tp for tp in logs if ends[tp] > begins[tp]}
+        while waiting:
+            for tp, records in (await consumer.getmany(timeout_ms=300)).items():
+                log = logs[tp]
+                for record in records:
+                    log.offsets.append(record.offset)
+                    log.timestamps.append(record.timestamp)
+                    log.keys.append(record.key)
+                    log.values.append(record.value)
+                    log.headers.append(record.headers if tp.topic == prefix + "scores" else ())
+            # A fetch's high watermark is right where a broker's answer about the end may not be.
+            waiting -= {
+                tp for tp in waiting if await consumer.position(tp) >= max(ends[tp], consumer.highwater(tp) or 0)
+            }
+        return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
+
+    def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
+        part = Partition(number, self._config)
+        part.positions[:] = [logs[name].begin for name in SOURCES]
+        return part
+
+    async def _check_partition(
+        self, number: int, logs: dict[str, Log], stored: "Stored | None", report: Report
+    ) -> None:
+        newest = _newest_documents(logs["scores"])
+        part = self._new_partition(number, logs)
+        for offsets, users in _by_offsets(newest):
+            if any(offsets.get(name, 0) < part.positions[i] for i, name in enumerate(SOURCES)):
+                # Two owners of a partition folded its topics in different orders: begin again for this one.
+                owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
+                part = self._new_partition(number, logs)
+                self._fold(part, logs, offsets)
+                for row, user in enumerate(part.ids):
+                    part.owed[row] = user in owed
+            else:
+                self._fold(part, logs, offsets)
+            self._compare(part, [newest[user][0] for user in users], report)
+        ends = {name: max(log.offsets[-1] + 1, log.begin) if log.offsets else log.begin for name, log in logs.items()}
+        self._fold(part, logs, {name: max(ends[name], int(part.positions[i])) for i, name in enumerate(SOURCES)})
+        report.users += len(part)
+        report.records += sum(len(logs[name].offsets) for name in SOURCES)
+        for fate, count in zip(FATES, part.fates.tolist(), strict=True):
+            report.fates[fate] += count
+        for row, user in enumerate(part.ids):
+            if user not in newest:
+                report.missing.append(user.decode())
+            elif part.owed[row]:
+                report.behind.append(user.decode())
+        if stored is not None:
+            await stored.compare({user: value for user, (_, _, value) in newest.items()}, report)
+
+    @staticmethod
+    def _fold(part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> None:
+        for source, name in enumerate(SOURCES):
+            position, end = int(part.positions[source]), offsets.get(name, 0)
+            if end > position:
+                for run in logs[name].runs(position, end):
+                    part.fold(source, run)
+        part.settle()
+
+    @staticmethod
+    def _compare(part: Partition, documents: list[ScoreDocument], report: Report) -> None:
+        by_time: dict[int, list[ScoreDocument]] = {}
+        for document in documents:
+            by_time.setdefault(document.as_of, []).append(document)
+        for as_of, group in by_time.items():
+            known = [document for document in group if document.user.encode() in part.index]
+            report.differences.extend(
+                f"{document.user}: a document, but nothing in the log" for document in group if document not in known
+            )
+            rows = np.array([part.index[document.user.encode()] for document in known], np.int64)
+            if not len(rows):
+                continue
+            seen = features(part, rows, as_of)
+            expected = score_documents(part, rows, seen, model.score(seen), 0, as_of)
+            part.owed[rows] = False
+            for document, truth in zip(known, expected, strict=True):
+                report.compared += 1
+                report.differences.extend(_differences(document, truth))
+
+
+def _newest_documents(log: Log) -> dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]]:
+    newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]] = {}
+    for key, value, headers in zip(log.keys, log.values, log.headers, strict=True):
+        if key is None or value is None:
+            continue
+        document = _DOCUMENT.decode(value)
+        if key not in newest or document.version >= newest[key][0].version:
+            newest[key] = (document, _OFFSETS.decode(dict(headers)["offsets"]), value)
+    return newest
+
+
+def _by_offsets(
+    newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]],
+) -> list[tuple[dict[str, int], list[bytes]]]:
+    groups: dict[tuple[tuple[str, int], ...], list[bytes]] = {}
+    for user, (_, offsets, _) in newest.items():
+        groups.setdefault(tuple(offsets.items()), []).append(user)
+    ordered = sorted(groups, key=lambda items: sum(offset for _, offset in items))
+    return [(dict(items), groups[items]) for items in ordered]
+
+
+def _differences(document: ScoreDocument, truth: ScoreDocument) -> list[str]:
+    return [
+        f"{document.user}: {name} is {getattr(document, name)}, the log says {getattr(truth, name)}"
+        for name in _COMPARED
+        if getattr(document, name) != getattr(truth, name)
+    ]
+
+
+class Stored:
+    """The documents in Redis."""
+
+    def __init__(self, url: str) -> None:
+        from redis.asyncio import Redis
+
+        self._url = url
+        self._redis = Redis.from_url(url)
+
+    async def compare(self, newest: dict[bytes, bytes], report: Report) -> None:
+        """
+        Compare Redis with the newest documents of the topic, byte for byte.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        from redis.exceptions import RedisError
+
+        users = list(newest)
+        try:
+            for start in range(0, len(users), 1_000):
+                chunk = users[start : start + 1_000]
+                held = await self._redis.mget([b"clout:user:" + user for user in chunk])
+                for user, value in zip(chunk, held, strict=True):
+                    if value != newest[user]:
+                        report.differences.append(f"{user.decode()}: Redis holds {value!r}, the topic {newest[user]!r}")
+        except RedisError as exc:
+            raise StoreUnavailableError(f"Redis does not answer at {self._url}: {exc}") from exc
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._redis.aclose()
+
+
+async def run(settings: Settings, *, check: bool) -> Report:
+    """Fold all topics and compare with the scores topic, and with Redis when `check`."""
+    stored = Stored(settings.redis) if check else None
+    try:
+        return await Oracle(settings).check(stored)
+    finally:
+        if stored is not None:
+            await stored.close()
+
+
+def replay_command(
+    *,
+    check: Annotated[bool, Parameter(help="Compare Redis, too, and fail when anything differs.")] = False,
+    broker: Annotated[str | None, Parameter(help="Kafka bootstrap servers, kafka://host:port")] = None,
+    redis: Annotated[str | None, Parameter(help="redis://host:port/database")] = None,
+) -> None:
+    """Fold the topics without Faust and compare every score with what the log says."""
+    settings = get_settings()
+    changes = {name: value for name, value in (("broker", broker), ("redis", redis)) if value is not None}
+    report = asyncio.run(run(settings.model_copy(update=changes), check=check))
+    print(_summary(report, check=check))  # noqa: T201 - the command's output
+    if check and not report.clean:
+        sys.exit(1)
+
+
+def _summary(report: Report, *, check: bool) -> str:
+    fates = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.fates.items())
+    lines = [
+        f"records {report.records}: {fates}",
+        f"users {report.users}, documents compared {report.compared}{' with the log and Redis' if check else ''}: "
+        f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind",
+    ]
+    lines += [f"  {text}" for text in report.differences[:_SHOWN]]
+    lines += [f"  {user}: no document" for user in report.missing[:_SHOWN]]
+    lines += [f"  {user}: behind" for user in report.behind[:_SHOWN]]
+    return "\n".join(lines)
