@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from pipeline.errors import ConfigError
 from pipeline.local.leaderboard import Leaderboard
 from pipeline.local.output import Output
 from pipeline.local.services import Plan, make_plan
@@ -45,9 +46,17 @@ def up(
     # What the environment names is the user's own too, unless it is told to be ours.
     own_broker = broker is None and (settings.embedded or "broker" not in settings.model_fields_set)
     own_redis = redis is None and (settings.embedded or "redis" not in settings.model_fields_set)
+    _make_data_dir(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="clout-") as directory:
         plan = make_plan(settings, Path(directory), own_broker=own_broker, own_redis=own_redis, demo=demo)
         _run(plan, settings, demo=demo)
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"cannot make the directory {data_dir} ({exc.strerror}): set CLOUT_DATA_DIR") from exc
 
 
 def _run(plan: Plan, settings: Settings, *, demo: bool) -> None:
