@@ -44,7 +44,8 @@ class Subscriber:
         """Take an entry that follows all those offered before."""
         if entry.kind == "reset":
             self._start_over(entry)
-        elif self._wants(entry):
+        elif entry.user in self._pending or self._wants(entry):
+            # A score that returned to what was sent must replace the one that waits: `take` then drops it.
             # Last in the order again: a client that resumes by id has then seen all before it.
             self._pending.pop(entry.user, None)
             self._pending[entry.user] = entry

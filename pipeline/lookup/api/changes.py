@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter, QueryParameter
 from litestar.response import Stream
 
 from pipeline.lookup.api.fields import PROBLEMS, Network, checked_user
@@ -21,11 +21,11 @@ Users = Annotated[
     list[str] | None, Parameter(description="Only these users: separated by commas, or the parameter repeated.")
 ]
 MinDelta = Annotated[
-    float, Parameter(query="min_delta", ge=0, le=99, description="Least difference to the score sent last.")
+    float, QueryParameter(name="min_delta", ge=0, le=99, description="Least difference to the score sent last.")
 ]
 Snapshot = Annotated[bool, Parameter(description="Send the current documents first.")]
 LastEventId = Annotated[
-    str | None, Parameter(header="Last-Event-ID", description="Go on behind this event; a reset when it is lost.")
+    str | None, HeaderParameter(name="Last-Event-ID", description="Go on behind this event; a reset when it is lost.")
 ]
 
 

@@ -25,7 +25,7 @@ def document_response(document: bytes, if_none_match: str | None) -> Response[by
     headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
     if if_none_match is not None and _matches(if_none_match, tag):
         return Response(content=b"", status_code=304, headers=headers)
-    return Response(content=document, media_type=MediaType.JSON, headers=headers)
+    return Response(content=document, status_code=200, media_type=MediaType.JSON, headers=headers)
 
 
 def _matches(if_none_match: str, tag: str) -> bool:

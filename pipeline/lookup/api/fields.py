@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter
 
 from pipeline.lookup.api.paths import user_of
 from pipeline.lookup.api.problems import InvalidFieldError, Problem
@@ -17,7 +17,7 @@ _USER_LIMIT: Final = 512
 """Characters of an id, as in the schemas."""
 
 UserSegment = Annotated[str, Parameter(description="The id of a user, `network:native-id`, percent-encoded.")]
-IfNoneMatch = Annotated[str | None, Parameter(header="If-None-Match", description="The ETag that the client has.")]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag that the client has.")]
 Limit = Annotated[int, Parameter(ge=1, le=200, description="Entries at most.")]
 Network = Annotated[str | None, Parameter(min_length=1, max_length=512, description="Only this network.")]
 Cursor = Annotated[str | None, Parameter(max_length=1024, description="`next` of the page before.")]

@@ -1,0 +1,94 @@
+"""From fetched records to the calls of the script."""
+
+from collections.abc import Sequence
+
+from pipeline.lookup.chunks import Batch, Chunk, Prepare, Range, Tally, chunks, details_write, score_write
+from tests.unit.lookup.documents import Record, details_bytes, records, score_bytes
+
+
+def batch(values: Sequence[Record], *, position: int = 0, partition: int = 0, prepare: Prepare = score_write) -> Batch:
+    """Return records as one fetch of a partition."""
+    return Batch("scores" if prepare is score_write else "details", partition, position, values, prepare)
+
+
+def plan(*batches: Batch, limit: int = 500) -> tuple[list[Chunk], Tally]:
+    """Return all chunks and the tally."""
+    tally = Tally()
+    return list(chunks(batches, limit, tally)), tally
+
+
+def test_several_partitions_share_a_chunk() -> None:
+    """Small fetches of many partitions cost one call."""
+    found, _ = plan(
+        batch(records(score_bytes("x:a"))),
+        batch(records(score_bytes("x:b"), first=7), position=7, partition=1),
+        batch(records(details_bytes("x:a", {"x:b": 2})), prepare=details_write),
+    )
+    (chunk,) = found
+    assert [write.user for write in chunk.scores] == ["x:a", "x:b"]
+    assert [write.user for write in chunk.details] == ["x:a"]
+    assert chunk.ranges == [Range("scores/0", 0, 1), Range("scores/1", 7, 8), Range("details/0", 0, 1)]
+
+
+def test_ranges_of_consecutive_chunks_touch() -> None:
+    """Each chunk begins where the one before ended, so that a lost one is noticed."""
+    found, _ = plan(batch(records(*(score_bytes(f"x:{n}") for n in range(5)))), limit=2)
+    assert [chunk.ranges for chunk in found] == [
+        [Range("scores/0", 0, 2)],
+        [Range("scores/0", 2, 4)],
+        [Range("scores/0", 4, 5)],
+    ]
+
+
+def test_a_range_begins_at_the_position_not_at_the_first_record() -> None:
+    """Compaction leaves gaps between offsets."""
+    found, _ = plan(batch(records(score_bytes("x:a"), first=57), position=50))
+    assert found[0].ranges == [Range("scores/0", 50, 58)]
+
+
+def test_the_newest_of_a_user_in_a_fetch_is_written() -> None:
+    """The others would be replaced at once."""
+    found, tally = plan(batch(records(score_bytes("x:a", 10, 1), score_bytes("x:b"), score_bytes("x:a", 20, 2))))
+    assert [(write.user, write.version) for write in found[0].scores] == [("x:b", 1), ("x:a", 2)]
+    assert found[0].ranges == [Range("scores/0", 0, 3)]
+    assert tally.superseded == 1
+
+
+def test_a_late_older_version_does_not_hide_a_newer_one() -> None:
+    """A worker that was stopped and wakes up may write an older version behind a newer one."""
+    found, _ = plan(batch(records(score_bytes("x:a", 20, 2), score_bytes("x:a", 10, 1))))
+    assert [write.version for write in found[0].scores] == [2]
+    assert found[0].ranges == [Range("scores/0", 0, 2)]
+
+
+def test_a_tombstone_replaces_what_was_before_it() -> None:
+    """The key says whose score ends."""
+    found, _ = plan(batch(records(score_bytes("x:user"), None)))
+    assert [(write.user, write.version) for write in found[0].scores] == [("x:user", None)]
+
+
+def test_a_record_that_does_not_decode_is_left_out_and_told() -> None:
+    """The records beside it are written, and the range covers it."""
+    found, tally = plan(batch(records(b"{", score_bytes("x:a"), b"[]")))
+    assert [write.user for write in found[0].scores] == ["x:a"]
+    assert found[0].ranges == [Range("scores/0", 0, 3)]
+    assert [(topic, offset) for topic, _, offset, _ in tally.refused] == [("scores", 0), ("scores", 2)]
+
+
+def test_a_fetch_of_bad_records_alone_still_moves_the_position() -> None:
+    """It must not be read again for ever."""
+    found, _ = plan(batch(records(b"{")))
+    assert found[0].ranges == [Range("scores/0", 0, 1)]
+    assert found[0].documents == 0
+
+
+def test_nothing_fetched_is_no_chunk() -> None:
+    """An idle topic costs no call."""
+    assert plan() == ([], Tally())
+
+
+def test_the_document_passes_byte_for_byte() -> None:
+    """What the sink does not know of a document passes through it."""
+    value = score_bytes("x:a").replace(b'"user"', b'"new":{"of":"a newer worker"},"user"', 1)
+    found, _ = plan(batch(records(value)))
+    assert found[0].scores[0].arguments[-1] == value
