@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.lookup import keys
-from schemas import ScoreDocument
+from schemas import ScoreDocument, network_of
 
 _decoder = msgspec.json.Decoder(ScoreDocument)
 
@@ -48,7 +48,8 @@ def _table(leaders: list[ScoreDocument], users: int) -> Table:
     table = Table(title=f"The first {len(leaders)} of {users:,} users", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("", "score", "change"):
         table.add_column(heading, justify="right")
-    table.add_column("user", overflow="fold")
+    table.add_column("network")
+    table.add_column("handle", no_wrap=True)
     for heading in ("last hour", "engagers"):
         table.add_column(heading, justify="right")
     for place, leader in enumerate(leaders, start=1):
@@ -58,7 +59,8 @@ def _table(leaders: list[ScoreDocument], users: int) -> Table:
             str(place),
             f"{leader.score:.1f}",
             _change(leader),
-            Text(leader.user),
+            Text(network_of(leader.user)),
+            Text(leader.handle),
             f"{engagements:,}",
             f"{leader.engagers:,}",
         )

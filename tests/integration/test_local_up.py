@@ -88,6 +88,16 @@ def test_nothing_survives_when_it_is_killed(up: Cluster) -> None:
         up.stop()
 
 
+def test_servers_that_are_named_are_used(cluster: Cluster) -> None:
+    """With --broker and --redis, `clout up` starts the roles alone."""
+    ports = {name: str(free_port()) for name in ("CLOUT_PORT", "CLOUT_WORKER_PORT", "CLOUT_SINK_PORT")}
+    arguments = ("--broker", cluster.settings.broker, "--redis", cluster.settings.redis)
+    process = cluster.run("up", *arguments, CLOUT_EMBEDDED="true", **ports)
+    wait_for(process, "| ready after", 60)
+    assert "starting worker, sink, serve" in process.output()
+    assert process.stop() == 0
+
+
 def test_a_taken_port_is_told_in_one_line(up: Cluster) -> None:
     """Nothing starts, and the error names the port, who needs it and what to do."""
     with socket.socket() as other:
