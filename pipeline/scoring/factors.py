@@ -28,6 +28,13 @@ SCALE_WEIGHTS: Final[NDArray[np.float64]] = np.array([0.2, 0.4, 0.4])
 measurement of the three (a Poisson count's error grows as its window shrinks), so it weighs half as much as the others.
 """
 
+CARRY: Final[NDArray[np.float64]] = np.array([[1.0, 0.0, 0.0], [1e-3, 1.0, 0.0], [1e-6, 1e-3, 1.0]])
+"""
+Each scale sees a thousandth of the next longer one, too. Without it the logarithm of a great burst that leaves a scale's
+window would fall from thousands to nothing within the last minutes: a cliff of ten points. With it the score of a burst
+of up to 100,000 people falls by at most 2.2 points an hour.
+"""
+
 LARGEST: Final = 1e12
 """More than all engagement there is: columns are clamped to it, so that absurd input cannot overflow."""
 
@@ -49,13 +56,10 @@ AUDIENCE_FLOOR: Final = 0.02
 
 def levels(features: Features) -> NDArray[np.float64]:
     """Return the levels of the factors, float64[n, 3] in the order of `FACTORS`, each 0 or more."""
-    reach = _clean(features.reach)
-    engagement = damped(_clean(features.worth), reach)
-    parts = np.empty((3, *reach.shape))
-    parts[0] = reach
-    parts[1] = per_post(engagement, _clean(features.posts))
-    parts[2] = _clean(features.impact) / AVERAGE_INFLUENCE
-    blended: NDArray[np.float64] = (np.log1p(parts, out=parts) @ SCALE_WEIGHTS).T
+    seen = _clean(np.stack((features.reach, features.worth, features.impact, features.posts))) @ CARRY
+    reach, worth, impact, posts = seen
+    parts = np.stack((reach, per_post(damped(worth, reach), posts), impact / AVERAGE_INFLUENCE))
+    blended: NDArray[np.float64] = (np.log1p(parts) @ SCALE_WEIGHTS).T
     blended[:, 0] += audience(features.followers, reach[:, -1])
     return blended
 

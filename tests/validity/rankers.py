@@ -38,7 +38,7 @@ def baselines(record: Record, users: NDArray[np.int64], as_of: int) -> Ranking:
         "last24h": np.bincount(row[age <= DAY], minlength=n).astype(np.float64),
     }
     for hours in HALF_LIVES:
-        ranking[f"decayed{hours}h"] = np.bincount(row, 0.5 ** (age / 3600 / hours), n)
+        ranking[f"decayed{hours}h"] = np.bincount(row, np.exp2(-age / (3600.0 * hours)), n).astype(np.float64)
     ranking["pagerank"] = pagerank(record, users)
     return ranking
 

@@ -50,14 +50,21 @@ def read(path: Path) -> Record:
     Raises:
         ValueError: A line is not `actor target unix-seconds RT|MT|RE`; names file and line.
     """
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    lines = content.decode("ascii", "replace").splitlines()
+    lines = _unpack(path).decode("ascii", "replace").splitlines()
     rows = [_parse(path, number, line) for number, line in enumerate(lines, 1)]
     replies = {row[:3] for row in rows if row[3] == "RE"}
     kept = [row for row in rows if row[0] != row[1] and not (row[3] == "MT" and row[:3] in replies)]
     columns = np.array([(a, b, t, KINDS.index(_CODES[code])) for a, b, t, code in kept], np.int64).reshape(-1, 4)
     columns = columns[np.argsort(columns[:, 2], kind="stable")]
     return Record(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
+
+
+def _unpack(path: Path) -> bytes:
+    content = path.read_bytes()
+    try:
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except EOFError:
+        raise ValueError(f"{path}: cut off before the end of its gzip stream") from None
 
 
 def _parse(path: Path, number: int, line: str) -> tuple[int, int, int, str]:
