@@ -80,7 +80,7 @@ def _store_unavailable(request: AnyRequest, exc: StoreUnavailableError) -> Respo
 
 def _http(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
     errors = _field_errors(exc) if isinstance(exc, ValidationException) else []
-    if isinstance(exc.__cause__, SerializationException | msgspec.DecodeError):
+    if not errors and isinstance(exc.__cause__, SerializationException | msgspec.DecodeError):
         errors = [FieldError("body", str(exc.__cause__))]
     detail = "; ".join(f"{error.field}: {error.reason}" for error in errors) or exc.detail
     return _respond(request, Problem(_title(exc.status_code), exc.status_code, detail, errors=errors), exc.headers)
