@@ -54,14 +54,6 @@ bench: $(VENV)/dev.stamp ## Measure throughput and freshness; writes build/bench
 validity: $(VENV)/dev.stamp ## Measure what the score is worth; writes build/validity.json
 	@$(BIN)/python -m tests.validity
 
-.PHONY: chaos
-chaos: $(VENV)/dev.stamp ## Break things for a while and check the guarantees
-	@$(BIN)/python -m tests.chaos
-
-.PHONY: browser
-browser: $(VENV)/dev.stamp ## Test the dashboard in a browser
-	@$(BIN)/pytest tests/browser
-
 .PHONY: lock
 lock: ## Write the lock files anew from pyproject.toml
 	@$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv

@@ -8,7 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from cyclopts import App, Group
+from cyclopts import App, Group, Parameter
 
 from pipeline.errors import PipelineError
 
@@ -17,6 +17,8 @@ app = App(
     help="A streaming influence score from 1 to 100: engagement in, explained scores out within a second.",
     help_epilogue="Every setting is an environment variable too: see .env.example.",
     version=lambda: version("clout"),
+    # A flag is given or not: no `--no-demo`.
+    default_parameter=Parameter(negative_bool=()),
 )
 
 _COMMANDS = {
