@@ -1,6 +1,6 @@
 """What Redis knows of the actors: one round trip for a whole batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol, cast
@@ -14,6 +14,8 @@ from pipeline.settings import Settings
 
 _SINCE_TTL_S: Final = 92 * 86_400
 """As long as the sources are kept: an actor silent for longer is a new one."""
+_SETTLED_MS: Final = 30 * 86_400_000
+"""An actor known for so long has the expiry put off when looked up: once for each would be a write too many."""
 _ACTIONS_TTL_S: Final = 2 * 86_400
 """A day's counts are of no use once late events of that day have come."""
 _CHUNK: Final = 500
@@ -21,32 +23,44 @@ _CHUNK: Final = 500
 _TIMEOUT_S: Final = 1.0
 
 _LOOK_UP: Final = """
-local actors, actions, couples, since_ttl, actions_ttl = unpack(cmsgpack.unpack(ARGV[1]))
-local out, days = {}, {}
-for i = 1, #actors, 2 do
-  local actor, time = actors[i], actors[i + 1]
-  local key = 'clout:actor:' .. actor
-  local since = redis.call('GETEX', key, 'EX', since_ttl)
-  if not since or time < tonumber(since) then
-    since = time
-    redis.call('SET', key, since, 'EX', since_ttl)
+local actors, times, days, couples, since_ttl, settled, actions_ttl = unpack(cmsgpack.unpack(ARGV[1]))
+local out = {}
+if #actors > 0 then
+  out[1] = redis.call('ZMSCORE', 'clout:rank', unpack(actors))
+  local keys = {}
+  for i, actor in ipairs(actors) do keys[i] = 'clout:actor:' .. actor end
+  local since = redis.call('MGET', unpack(keys))
+  for i, time in ipairs(times) do
+    local known = tonumber(since[i])
+    if not known or time < known then
+      since[i] = time
+      redis.call('SET', keys[i], time, 'EX', since_ttl)
+    elseif time - known > settled then
+      redis.call('EXPIRE', keys[i], since_ttl)
+    end
   end
-  out[#out + 1] = redis.call('ZSCORE', 'clout:rank', actor)
-  out[#out + 1] = since
+  out[2] = since
 end
-for i = 1, #actions, 3 do
-  local actor, day, count = actions[i], actions[i + 1], actions[i + 2]
-  days[day] = true
-  out[#out + 1] = redis.call('HINCRBY', 'clout:actions:' .. day, actor, count)
+for _, day in ipairs(days) do
+  local key, names, counts = 'clout:actions:' .. day[1], day[2], day[3]
+  local held, new = redis.call('HMGET', key, unpack(names)), {}
+  for i, count in ipairs(counts) do
+    counts[i] = count + (tonumber(held[i]) or 0)
+    new[2 * i - 1], new[2 * i] = names[i], counts[i]
+  end
+  redis.call('HSET', key, unpack(new))
+  redis.call('EXPIRE', key, actions_ttl)
+  out[#out + 1] = counts
 end
-for day in pairs(days) do redis.call('EXPIRE', 'clout:actions:' .. day, actions_ttl) end
-for i = 1, #couples, 2 do
-  out[#out + 1] = redis.call('ZSCORE', 'clout:influencers:' .. couples[i], couples[i + 1])
+for _, couple in ipairs(couples) do
+  out[#out + 1] = redis.call('ZMSCORE', 'clout:influencers:' .. couple[1], unpack(couple[2]))
 end
 return out
 """
-"""One argument, packed: hundreds of them would cost more than the look-ups."""
-
+"""
+Few calls with many members each, and one packed argument: a call or an argument for each look-up would cost more
+than all else that an agent does.
+"""
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -106,14 +120,14 @@ class RedisActors:
         parts = _split(question)
         pipe = self._redis.pipeline(transaction=False)
         for part in parts:
-            pipe.eval(_LOOK_UP, 0, _packed(part))
+            pipe.eval(_LOOK_UP, 0, part.packed())
         try:
             replies = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as exc:
             raise StoreUnavailableError(f"Redis does not answer: {exc}") from exc
         answer = Answer()
         for part, reply in zip(parts, replies, strict=True):
-            _read(part, cast("list[bytes | int | None]", reply), answer)
+            part.read(cast("list[list[bytes | int | None]]", reply), answer)
         return answer
 
     async def close(self) -> None:
@@ -121,40 +135,68 @@ class RedisActors:
         await self._redis.aclose()
 
 
-def _split(question: Question) -> list[Question]:
-    """Cut a question into parts that a script call answers quickly."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a question, as the script wants it."""
+
+    actors: dict[str, int]
+    days: dict[int, dict[str, int]]
+    """UTC day to actor to actions."""
+    targets: dict[str, list[str]]
+
+    def packed(self) -> bytes:
+        return _pack(
+            (
+                list(self.actors),
+                list(self.actors.values()),
+                [(day, list(counts), list(counts.values())) for day, counts in self.days.items()],
+                list(self.targets.items()),
+                _SINCE_TTL_S,
+                _SETTLED_MS,
+                _ACTIONS_TTL_S,
+            )
+        )
+
+    def read(self, reply: Sequence[Sequence[bytes | int | None]], answer: Answer) -> None:
+        values = iter(reply)
+        if self.actors:
+            for actor, score in zip(self.actors, next(values), strict=True):
+                answer.scores[actor] = None if score is None else float(score)
+            answer.since.update(zip(self.actors, map(int, next(values)), strict=True))  # type: ignore[arg-type]
+        for day, counts in self.days.items():
+            for actor, total in zip(counts, next(values), strict=True):
+                answer.actions[actor, day] = int(total or 0)
+        for target, actors in self.targets.items():
+            for actor, score in zip(actors, next(values), strict=True):
+                answer.mutual[target, actor] = score is not None
+
+
+def _split(question: Question) -> list[_Part]:
+    """Cut a question into parts that the script answers quickly."""
     longest = max(len(question.actors), len(question.actions), len(question.pairs))
-    if longest <= _CHUNK:
-        return [question]
     actors, actions, pairs = iter(question.actors.items()), iter(question.actions.items()), iter(question.pairs)
     return [
-        Question(dict(islice(actors, _CHUNK)), dict(islice(actions, _CHUNK)), dict.fromkeys(islice(pairs, _CHUNK)))
+        _Part(
+            dict(islice(actors, _CHUNK)),
+            _by_day(islice(actions, _CHUNK)),
+            _by_target(islice(pairs, _CHUNK)),
+        )
         for _ in range(0, longest, _CHUNK)
     ]
 
 
-def _packed(question: Question) -> bytes:
-    return _pack(
-        (
-            [value for pair in question.actors.items() for value in pair],
-            [value for (actor, day), count in question.actions.items() for value in (actor, day, count)],
-            [value for pair in question.pairs for value in pair],
-            _SINCE_TTL_S,
-            _ACTIONS_TTL_S,
-        )
-    )
+def _by_day(actions: Iterable[tuple[tuple[str, int], int]]) -> dict[int, dict[str, int]]:
+    days: dict[int, dict[str, int]] = {}
+    for (actor, day), count in actions:
+        days.setdefault(day, {})[actor] = count
+    return days
 
 
-def _read(question: Question, reply: Sequence[bytes | int | None], answer: Answer) -> None:
-    values = iter(reply)
-    for actor in question.actors:
-        score = next(values)
-        answer.scores[actor] = None if score is None else float(score)
-        answer.since[actor] = int(next(values) or 0)
-    for key in question.actions:
-        answer.actions[key] = int(next(values) or 0)
-    for pair in question.pairs:
-        answer.mutual[pair] = next(values) is not None
+def _by_target(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    targets: dict[str, list[str]] = {}
+    for target, actor in pairs:
+        targets.setdefault(target, []).append(actor)
+    return targets
 
 
 def merge(counts: dict[tuple[str, int], int], more: Mapping[tuple[str, int], int]) -> None:

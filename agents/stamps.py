@@ -1,8 +1,9 @@
 """Stamps: what the fold must know about an actor, written on the engagement when it is published."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
+
+import msgspec
 
 from agents.actors import ActorStore, Answer, Question, merge
 from agents.bounded import trim
@@ -22,13 +23,10 @@ _WRITE_BACK_MS: Final = 1_000
 _RETRY_MS: Final = (1_000, 30_000)
 """The first and the longest pause before Redis is asked again."""
 
-T = TypeVar("T")
-
 log = get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Actor:
+class _Actor(msgspec.Struct, gc=False):
     score: float | None
     since: int
     asked: int
@@ -57,14 +55,15 @@ class Stamper:
     async def stamp(self, items: Iterable[Item]) -> list[Item]:
         """Return the items in their order, the engagements stamped; stamps that one already has are kept."""
         items = list(items)
-        fresh = [item for item in items if isinstance(item, Engagement) and _needs_stamps(item)]
+        # An undo repeats the stamps of what it withdraws, and is no action of its own.
+        fresh = [item for item in items if isinstance(item, Engagement) and not item.undo]
         if fresh:
             counted = _count_actions(fresh)
             await self._learn(self._question(fresh, counted), counted)
             trim(self._actors, self._limit)
             trim(self._actions, self._limit)
             trim(self._mutual, self._limit)
-        return [self._stamped(item) if isinstance(item, Engagement) and _needs_stamps(item) else item for item in items]
+        return [self._stamped(item) if isinstance(item, Engagement) and not item.undo else item for item in items]
 
     async def close(self) -> None:
         """Write back the actions that are owed, if the store answers, and disconnect."""
@@ -130,26 +129,22 @@ class Stamper:
         if nth is not None:
             self._actions[day] = nth + 1
         mutual = self._mutual.get((event.target, event.actor))
+        # Positions, and no helper: this runs for every event.
         return Engagement(
-            id=event.id,
-            kind=event.kind,
-            network=event.network,
-            actor=event.actor,
-            target=event.target,
-            time=event.time,
-            object=event.object,
-            undo=event.undo,
-            tags=event.tags,
-            actor_score=_first(event.actor_score, actor.score if actor else None),
-            actor_nth=_first(event.actor_nth, nth),
-            actor_since=_first(event.actor_since, actor.since if actor else None),
-            mutual=_first(event.mutual, mutual[0] if mutual else None),
+            event.id,
+            event.kind,
+            event.network,
+            event.actor,
+            event.target,
+            event.time,
+            event.object,
+            event.undo,
+            event.tags,
+            actor.score if event.actor_score is None and actor else event.actor_score,
+            nth if event.actor_nth is None else event.actor_nth,
+            actor.since if event.actor_since is None and actor else event.actor_since,
+            mutual[0] if event.mutual is None and mutual else event.mutual,
         )
-
-
-def _needs_stamps(event: Engagement) -> bool:
-    # An undo repeats the stamps of what it withdraws, and is no action of its own.
-    return not event.undo
 
 
 def _count_actions(events: list[Engagement]) -> dict[tuple[str, int], int]:
@@ -158,7 +153,3 @@ def _count_actions(events: list[Engagement]) -> dict[tuple[str, int], int]:
         day = (event.actor, event.time // DAY_MS)
         counted[day] = counted.get(day, 0) + 1
     return counted
-
-
-def _first(known: T | None, looked_up: T | None) -> T | None:
-    return looked_up if known is None else known
