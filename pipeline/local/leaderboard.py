@@ -28,7 +28,7 @@ class Leaderboard:
             leaders, users = self._read()
         except RedisError:
             return None
-        return _table(leaders, users) if leaders else None
+        return leaderboard_table(leaders, users) if leaders else None
 
     def close(self) -> None:
         """Disconnect."""
@@ -44,12 +44,14 @@ class Leaderboard:
         return [_decoder.decode(value) for value in documents if value], self._redis.zcard(keys.RANK)
 
 
-def _table(leaders: list[ScoreDocument], users: int) -> Table:
+def leaderboard_table(leaders: list[ScoreDocument], users: int) -> Table:
+    """Return the table of the leaders, the first of `users`."""
     table = Table(title=f"The first {len(leaders)} of {users:,} users", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("", "score", "change"):
         table.add_column(heading, justify="right")
     table.add_column("network")
-    table.add_column("handle", no_wrap=True)
+    # A long one must not push the other columns off a terminal of 80.
+    table.add_column("handle", no_wrap=True, max_width=28)
     for heading in ("last hour", "engagers"):
         table.add_column(heading, justify="right")
     for place, leader in enumerate(leaders, start=1):
