@@ -23,13 +23,14 @@ from agents.stamps import Stamper
 from agents.synthetic import Synthetic, SyntheticConfig
 from agents.tally import Tally
 from pipeline.clock import system_clock
+from pipeline.errors import TopicMismatchError
 from pipeline.kafka import client_options
 from pipeline.settings import Settings
 from pipeline.topics import DAY_MS
 from schemas import Engagement, Post, Tick
-from tests.conftest import make_settings
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
 from tests.support.eventually import eventually
+from tests.support.settings import make_settings
 from tests.unit.agents.samples import HIGGS, JETSTREAM, like, needs_data
 
 pytestmark = pytest.mark.integration
@@ -140,8 +141,8 @@ async def test_stamps_come_from_redis(settings: Settings, tmp_path: Path) -> Non
         day = like().time // DAY_MS
         assert client.hget(f"clout:actions:{day}", "n:a") == b"4"
         assert client.get("clout:actor:n:a") == str(like(0).time).encode()
-        assert 0 < client.ttl("clout:actor:n:a") <= 92 * 86_400  # type: ignore[operator]
-        assert 0 < client.ttl(f"clout:actions:{day}") <= 2 * 86_400  # type: ignore[operator]
+        assert 0 < client.ttl("clout:actor:n:a") <= 92 * 86_400
+        assert 0 < client.ttl(f"clout:actions:{day}") <= 2 * 86_400
     events = await engagements(settings, "likes")
     assert [event.actor_nth for event in events] == [0, 1, 2, 3]
     assert {(event.actor_score, event.actor_since, event.mutual) for event in events} == {(43.25, like(0).time, True)}
@@ -230,6 +231,13 @@ async def test_a_stopped_publisher_gives_up_what_a_frozen_broker_has_not_acknowl
     await asyncio.wait_for(publisher.stop(), 5)
     assert receipt.remaining == publisher.unacknowledged == 10
     own_broker.thaw()
+
+
+async def test_topics_with_another_partition_count_end_an_agent(settings: Settings) -> None:
+    """Events would go to the wrong partitions: the message says which count is set."""
+    await replay_one(settings, settings.data_dir)
+    with pytest.raises(TopicMismatchError, match="has 4 partitions, but CLOUT_PARTITIONS is 5"):
+        await replay_one(settings.model_copy(update={"partitions": 5}), settings.data_dir)
 
 
 def finished(process: Logged, deadline_s: float = 40) -> int:
@@ -330,13 +338,12 @@ class Silent:
         """Yield nothing, and end when time has passed."""
         while not self._publisher.counts["ticks"]:
             await asyncio.sleep(0.05)
-        return
         yield Batch()
 
 
 def test_valkey_is_asked_in_parts_that_hold_up_nobody(valkey: Valkey) -> None:
     """A question of thousands is one round trip of several scripts; the answers belong together."""
-    settings = Settings(_env_file=None, redis=valkey.database(63))
+    settings = Settings(redis=valkey.database(63))
     with redis.Redis.from_url(settings.redis) as client:
         client.flushdb()
         client.zadd("clout:rank", {f"n:{n}": n / 100 for n in range(3_000)})

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.partition import murmur2, partitions_of
+from agents.protocol import Record
 from agents.routes import Routes
 from pipeline.settings import Settings
 from schemas import Engagement, Identity, Kind, Post, Profile, Tick
 from tests.unit.agents.samples import like
 
-ROUTES = Routes(Settings(_env_file=None, partitions=8))
+ROUTES = Routes(Settings(partitions=8))
 
 
 @given(st.lists(st.binary(max_size=70), min_size=1, max_size=40))
@@ -34,7 +35,7 @@ def test_an_engagement_goes_to_the_topic_of_its_kind_keyed_by_its_target(kind: K
 
 def test_other_records_are_keyed_by_whom_they_are_about() -> None:
     """Author, user and account."""
-    records = [
+    records: list[Record] = [
         Post(id="n:p", network="n", author="n:author", time=1),
         Profile(user="n:user", network="n", time=1),
         Identity(account="n:account", user="m:b", time=1),

@@ -3,6 +3,7 @@
 from typing import cast
 
 from agents.actors import Answer, Question
+from agents.protocol import Item
 from agents.stamps import Stamper
 from pipeline.errors import StoreUnavailableError
 from pipeline.topics import DAY_MS
@@ -153,9 +154,13 @@ async def test_counts_made_while_the_store_was_away_are_not_lost() -> None:
 async def test_undos_posts_and_stamps_that_are_there_stay_as_they_are() -> None:
     """An undo is no action of its own; stamps of a recording are kept."""
     store = Store()
-    items = [like(1, undo=True), Post(id="n:p", network="n", author="n:a", time=NOON), like(2, actor_score=9.0)]
-    undo, post, stamped = await Stamper(store).stamp(items)
-    assert [undo, post] == items[:2]
+    items: list[Item] = [
+        like(1, undo=True),
+        Post(id="n:p", network="n", author="n:a", time=NOON),
+        like(2, actor_score=9.0),
+    ]
+    undo, same, stamped = await Stamper(store).stamp(items)
+    assert [undo, same] == items[:2]
     assert isinstance(stamped, Engagement)
     assert stamped.actor_score == 9.0
     assert sum(store.actions.values()) == 1
