@@ -46,14 +46,15 @@ class Leaderboard:
 
 def leaderboard_table(leaders: list[ScoreDocument], users: int) -> Table:
     """Return the table of the leaders, the first of `users`."""
-    table = Table(title=f"The first {len(leaders)} of {users:,} users", title_justify="left", box=SIMPLE_HEAD)
+    title = f"The first {len(leaders)} of {users:,} users"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "score", "change"):
-        table.add_column(heading, justify="right")
-    table.add_column("network")
-    # A long one must not push the other columns off a terminal of 80.
-    table.add_column("handle", no_wrap=True, max_width=28)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("network", no_wrap=True)
+    # A long handle must not push the other columns off a terminal of 80.
+    table.add_column("handle", no_wrap=True, max_width=24)
     for heading in ("last hour", "engagers"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for place, leader in enumerate(leaders, start=1):
         hour = leader.engagement.hour
         engagements = hour.likes + hour.shares + hour.comments + hour.follows
