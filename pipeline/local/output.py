@@ -79,6 +79,5 @@ class Output:
             self._line(child.name, line, colour)
 
     def _line(self, name: str, line: str, style: str) -> None:
-        prefix = Text(f"{name:>{_NAME_WIDTH}} | ", style=style)
         # Text, not markup: a log line may hold square brackets.
-        self._console.print(prefix.append(Text(line)), soft_wrap=True)
+        self._console.print(Text.assemble((f"{name:>{_NAME_WIDTH}} | ", style), line), soft_wrap=True)
