@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scoring.factors import clamped
 from pipeline.scoring.features import Features
 
 SIGNALS: Final = ("mass actors", "new mass actors", "one actor")
@@ -42,23 +43,23 @@ def authenticity(features: Features) -> NDArray[np.int64]:
 
 def suspicions(features: Features) -> NDArray[np.float64]:
     """Return how strongly each signal speaks, float64[n, 3] in the order of `SIGNALS`, 0 to 1."""
-    engagers = np.fmax(features.engagers, 1.0)
+    engagers = np.maximum(clamped(features.engagers), 1.0)
     evidence = engagers / (engagers + ENGAGERS_HALF)
     busy = _share(features.busy, engagers)
-    mass = np.fmax(busy - ORDINARY_BUSY, 0.0) / (1.0 - ORDINARY_BUSY) * evidence
+    mass = np.maximum(busy - ORDINARY_BUSY, 0.0) / (1.0 - ORDINARY_BUSY) * evidence
     fresh = _share(features.fresh, engagers) * NEW_WEIGHT
     return np.stack((mass, mass * fresh, _flood(features)), axis=1)
 
 
 def _flood(features: Features) -> NDArray[np.float64]:
     """Return how far one actor makes up the engagement: their share, as far as they did more than a friend would."""
-    top = np.fmax(features.top, 0.0)
+    top = clamped(features.top)
     events = np.maximum(features.counts[:, -1].sum(axis=1), 1)
-    squared = np.fmin(top, 1e9) ** 2
-    flood: NDArray[np.float64] = np.fmin(top / events, 1.0) * squared / (squared + FLOOD_HALF**2)
+    squared = top**2
+    flood: NDArray[np.float64] = np.minimum(top / events, 1.0) * squared / (squared + FLOOD_HALF**2)
     return flood
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a part as a share of the whole, within 0 and 1."""
-    return np.fmin(np.fmax(part, 0.0) / whole, 1.0)
+    return np.minimum(clamped(part) / whole, 1.0)

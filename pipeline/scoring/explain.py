@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.factors import FACTOR_WEIGHTS, FACTORS, levels
+from pipeline.scoring.factors import FACTOR_WEIGHTS, FACTORS, clamped, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import REFERENCE
 
@@ -40,7 +40,7 @@ def account_contributions(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         float64[n, accounts]: each row adds up to the score that `model.combine` gives.
     """
-    known = np.fmax(raw, 0.0)
+    known = clamped(raw)
     return shapley(raw.shape[1], lambda mask: REFERENCE.score(np.log1p(known[:, mask].sum(axis=1))))
 
 

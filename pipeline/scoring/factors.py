@@ -22,17 +22,18 @@ Reach carries half: what the score should predict is the number of people moved 
 people influenced first, too; blog.klout.com/2011/11). How much and by whom they are moved share the other half.
 """
 
-SCALE_WEIGHTS: Final[NDArray[np.float64]] = np.array([0.2, 0.4, 0.4])
+SCALE_WEIGHTS: Final[NDArray[np.float64]] = np.array([2.0, 4.0, 3.0]) / 9.0
 """
-24 h, 7 d and 90 d. A rise shows on all three at once, standing only on the last: both are seen. One day is the noisiest
-measurement of the three (a Poisson count's error grows as its window shrinks), so it weighs half as much as the others.
+24 h, 7 d and 90 d. A rise shows on all three at once, standing only on the last: both are seen.
+The week weighs most: it holds every weekday once, and is short enough to see a rise.
+A day is the noisiest measurement of the three (a Poisson count's error grows as its window shrinks): half as much.
 """
 
 CARRY: Final[NDArray[np.float64]] = np.array([[1.0, 0.0, 0.0], [1e-3, 1.0, 0.0], [1e-6, 1e-3, 1.0]])
 """
-Each scale sees a thousandth of the next longer one, too. Without it the logarithm of a great burst that leaves a scale's
+Each scale sees a thousandth of the next longer one, too. Without it the logarithm of a great burst that leaves a
 window would fall from thousands to nothing within the last minutes: a cliff of ten points. With it the score of a burst
-of up to 100,000 people falls by at most 2.2 points an hour.
+of up to 100,000 people falls by at most 2.5 points an hour.
 """
 
 LARGEST: Final = 1e12
@@ -40,6 +41,9 @@ LARGEST: Final = 1e12
 
 AVERAGE_INFLUENCE: Final = 12 / 1024
 """`weights.influence` of an actor at 20, the average: network impact is counted in average actors."""
+
+GRANTED_POSTS: Final = 3.0
+"""Posts that everyone is taken to have made: a ratio over fewer says little, and zero posts are defined."""
 
 AUDIENCE_WEIGHT: Final = 0.05
 """A million followers then add 0.7 to reach's level, as much as doubling those who engage: a little."""
@@ -56,12 +60,17 @@ AUDIENCE_FLOOR: Final = 0.02
 
 def levels(features: Features) -> NDArray[np.float64]:
     """Return the levels of the factors, float64[n, 3] in the order of `FACTORS`, each 0 or more."""
-    seen = _clean(np.stack((features.reach, features.worth, features.impact, features.posts))) @ CARRY
+    seen = clamped(np.stack((features.reach, features.worth, features.impact, features.posts))) @ CARRY
     reach, worth, impact, posts = seen
     parts = np.stack((reach, per_post(damped(worth, reach), posts), impact / AVERAGE_INFLUENCE))
     blended: NDArray[np.float64] = (np.log1p(parts) @ SCALE_WEIGHTS).T
     blended[:, 0] += audience(features.followers, reach[:, -1])
     return blended
+
+
+def clamped(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column within 0 and `LARGEST`, 0 where it is not a number."""
+    return np.fmin(np.fmax(column, 0.0), LARGEST)
 
 
 def damped(worth: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,14 +86,14 @@ def damped(worth: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np
 
 def per_post(engagement: NDArray[np.float64], posts: NDArray[np.float64]) -> NDArray[np.float64]:
     """
-    Return engagement per post: e / (1 + p + sqrt(e)).
+    Return engagement per post: e / (3 + p + sqrt(e)).
 
-    The 1 is a post that everyone is granted, so that few posts make no wonder of a few likes.
+    Everyone is granted `GRANTED_POSTS`, so that few posts make no wonder of a few likes.
     sqrt(e) stands for posts that nobody reported (older ones, networks that tell of none): without it, accounts whose
     posts are unknown would beat all others; with it they grow like the root of their engagement.
     Rises with e, falls with p: the ratio of Klout's first rule.
     """
-    return engagement / (1.0 + posts + np.sqrt(engagement))
+    return engagement / (GRANTED_POSTS + posts + np.sqrt(engagement))
 
 
 def audience(followers: NDArray[np.int64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,8 +101,3 @@ def audience(followers: NDArray[np.int64], reach: NDArray[np.float64]) -> NDArra
     known = np.maximum(followers, 0).astype(np.float64)
     seen = np.log1p(known / (1.0 + known / AUDIENCE_SATURATION))
     return AUDIENCE_WEIGHT * seen * (reach + AUDIENCE_FLOOR) / (reach + AUDIENCE_HALF)
-
-
-def _clean(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a column within 0 and `LARGEST`, 0 where it is not a number."""
-    return np.fmin(np.fmax(column, 0.0), LARGEST)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.authenticity import authenticity
-from pipeline.scoring.factors import FACTOR_WEIGHTS, levels
+from pipeline.scoring.factors import FACTOR_WEIGHTS, clamped, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.population import Reference, load
 
@@ -72,7 +72,7 @@ def combine(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
     Returns:
         float64[n] within [1, 100] and float64[n] within [0, 100]: of the sum, so that a further account adds.
     """
-    level = np.log1p(np.fmax(raw, 0.0).sum(axis=1))
+    level = np.log1p(clamped(raw).sum(axis=1))
     return REFERENCE.score(level), REFERENCE.percentile(level)
 
 
@@ -82,8 +82,7 @@ def confidence(engagers: NDArray[np.float64]) -> NDArray[np.float64]:
 
     1/sqrt(n) is the relative error of a Poisson count: 0.5 at 3 engagers, 0.9 at 99, 0.99 at 10,000.
     """
-    counted = np.fmax(engagers, 0.0)
-    evidence: NDArray[np.float64] = 1.0 - 1.0 / np.sqrt(1.0 + counted)
+    evidence: NDArray[np.float64] = 1.0 - 1.0 / np.sqrt(1.0 + clamped(engagers))
     return evidence
 
 

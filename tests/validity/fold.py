@@ -16,12 +16,12 @@ from pipeline.scoring.features import SCALES, Features, empty
 from pipeline.scoring.windows import KERNEL_ONE, SCALE_WINDOWS, SLICES, WINDOW_NAMES, WINDOWS, Windows
 from tests.validity.record import DAY, Record
 
-WINDOW_PER_RECORD: Final = 3.5
+WINDOW_PER_RECORD: Final = 4.0
 """
-Time constants for a short record: the longest window is 3.5 times as long as the record, the others in proportion.
-What the record begins with then still counts 0.84 of what it ends with: little of what is known of an account has
+Time constants for a short record: the longest window is four times as long as the record, the others in proportion.
+What the record begins with then still counts 0.88 of what it ends with: little of what is known of an account has
 faded, as with the product's 90 days, which are longer than most engagement is remembered. For two to four days, the
-three scales are 2 to 4 hours, 13 to 26 hours and 7 to 14 days long. README.md tells how little depends on the 3.5.
+three scales are 2 to 4 hours, 15 to 30 hours and 8 to 16 days long. README.md tells how little depends on the four.
 """
 
 STAMP_ROUNDS: Final = 24
@@ -69,6 +69,8 @@ def stamp(record: Record, windows: Windows) -> Stamps:
     stamps = Stamps(_nth_of_day(record), _age_days(record), np.full(len(record), weights.NO_SCORE))
     for moment in np.linspace(start, end, STAMP_ROUNDS + 1)[1:-1].astype(int).tolist():
         known = int(np.searchsorted(record.time, moment))
+        if not known:
+            continue
         before = Stamps(stamps.nth[:known], stamps.age_days[:known], stamps.score[:known])
         folded = features(record.take(slice(0, known)), before, windows, moment)
         scores = np.rint(2 * model.score(folded.features).score).astype(np.int64)
