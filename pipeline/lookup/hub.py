@@ -107,7 +107,8 @@ class Hub:
             await self._moved.wait()
 
     async def _run(self) -> None:
-        while True:
+        # Not for ever: under load a cancellation was seen to get lost inside a blocking read.
+        while not self._is_closed:
             try:
                 await self._follow()
             except AWAY as exc:
@@ -119,7 +120,7 @@ class Hub:
             self._advance(await self.changes.last())
         # After a pause or a full page entries may be lost to trimming: then read in a way that tells.
         behind = True
-        while True:
+        while not self._is_closed:
             if behind:
                 entries = await self._catch_up(self.position)
             else:

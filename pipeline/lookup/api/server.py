@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 
 log = get_logger(__name__)
 
-_STOP_S: Final = 5
+_STOP_S: Final = 3
 """Open requests have this long to end."""
 
 
@@ -37,7 +37,9 @@ async def run(settings: Settings) -> None:
     except asyncio.CancelledError:
         await app.state.service.hub.close()
         server.stop()
-        await serving
+        _, open_still = await asyncio.wait({serving}, timeout=_STOP_S)
+        if open_still:
+            log.warning("some clients do not read: their connections are cut")
         raise
     except (OSError, RuntimeError) as exc:
         raise ConfigError(
