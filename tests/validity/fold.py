@@ -1,5 +1,5 @@
 """
-From a record to ranked users: what the pipeline's state and stamps do, for a whole record in a few array operations.
+From a record to users with features, for a whole record in a few array operations: the stamps, and what the state does.
 
 Engagement is stamped as the agents stamp it, from what came before: how many actions the actor had made that day, since
 when the actor is known, and the actor's score, which is brought up to date `STAMP_ROUNDS` times over the record.
@@ -54,13 +54,6 @@ class Fold:
 def windows_for(seconds: int) -> Windows:
     """Return the windows for a record of this length."""
     return WINDOWS.scaled(WINDOW_PER_RECORD * seconds / (90 * DAY))
-
-
-def fold(record: Record, until: int) -> Fold:
-    """Return the users that were engaged with before `until`, seconds, and their features at that moment."""
-    seen = record.between(0, until)
-    windows = windows_for(until - int(record.time[0]))
-    return features(seen, stamp(seen, windows), windows, until)
 
 
 def stamp(record: Record, windows: Windows) -> Stamps:

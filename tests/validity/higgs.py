@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import model
-from tests.validity.fold import fold
+from tests.validity.fold import Fold, stamp, windows_for
 from tests.validity.measures import ndcg, overlap, spearman
 from tests.validity.rankers import Ranking, baselines
 from tests.validity.record import DAY, Record
+from tests.validity.state import state_features
 
 LEAST_ENGAGERS: Final = 3
 """With fewer, ties decide."""
@@ -58,6 +59,13 @@ def evaluate(record: Record, days: float, *, seed: int = 1) -> Cutoff:
             for measure in ("spearman", "ndcg100")
         },
     )
+
+
+def fold(record: Record, until: int) -> Fold:
+    """Return who was engaged with before `until`, seconds, and what the product's state knows of them then."""
+    seen = record.between(0, until)
+    windows = windows_for(until - int(record.time[0]))
+    return state_features(seen, stamp(seen, windows), windows, until)
 
 
 def followed_by(record: Record, users: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from tests.validity import __main__ as command
-from tests.validity.fold import fold, stamp, windows_for
+from tests.validity.fold import features, stamp, windows_for
+from tests.validity.higgs import fold
 from tests.validity.measures import ndcg, overlap, ranks, spearman
 from tests.validity.rankers import pagerank
 from tests.validity.record import DAY, Record, read
+from tests.validity.state import state_features
 
 
 def record_of(rows: list[tuple[int, int, int]]) -> Record:
@@ -76,8 +78,21 @@ def test_a_fold_counts_distinct_actors() -> None:
     folded = fold(record_of([(1, 2, 0), (1, 2, 5), (3, 2, 6), (4, 2, 50), (2, 1, 7)]), until=10)
     assert folded.users.tolist() == [1, 2]
     assert folded.features.engagers.tolist() == [1, 2]
-    assert folded.features.mutual.tolist() == [1, 1]
     assert folded.features.top.tolist() == [1, 2]
+
+
+def test_the_short_cut_for_stamps_sees_what_the_state_sees(tmp_path: Path) -> None:
+    """With few actors, whom the state knows exactly: reach and impact agree, and counts; worth to a slice."""
+    record = read(write(tmp_path / "record.txt"))
+    windows, until = windows_for(3 * DAY), int(record.time[-1]) + 1
+    stamps = stamp(record, windows)
+    short, state = (function(record, stamps, windows, until) for function in (features, state_features))
+    assert short.users.tolist() == state.users.tolist()
+    np.testing.assert_allclose(short.features.reach, state.features.reach, rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(short.features.impact, state.features.impact, rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(short.features.worth, state.features.worth, rtol=0.25, atol=1)
+    np.testing.assert_array_equal(short.features.engagers, state.features.engagers)
+    np.testing.assert_array_equal(short.features.counts[:, 3], state.features.counts[:, 3])
 
 
 def test_twins_and_self_interactions_are_dropped(tmp_path: Path) -> None:
