@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, TryAgainError
@@ -22,19 +22,26 @@ AWAY: Final = (
 """What a client sees while Redis is away, starts, fails over or is full: trying again may help."""
 
 
+_CONNECTIONS: Final = 32
+
+
 def connect(url: str, timeout_s: float) -> Redis:
     """
     Return a client that speaks in bytes and connects when it is first used.
 
     A command takes at most about twice `timeout_s`: one more attempt replaces a connection that a restart broke.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        # A flood of requests waits for a connection: it must neither fail nor open hundreds.
+        max_connections=_CONNECTIONS,
+        timeout=timeout_s,
         protocol=2,  # the same answers from every server and every client version
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError, RedisTimeoutError)),
     )
+    return Redis.from_pool(pool)
 
 
 def redacted(url: str) -> str:

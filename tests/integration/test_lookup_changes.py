@@ -1,6 +1,7 @@
 """Subscribers of changes: order, resume, reset, snapshot, and an end that leaves nobody hanging."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -165,3 +166,34 @@ def test_subscribers_who_leave_are_forgotten(serve: Role) -> None:
         events.until_position()
         assert clients() == 1
     eventually(lambda: clients() == 0, 20, "the subscription ended")
+
+
+def test_a_crowd_that_comes_at_once_is_let_in(serve: Role) -> None:
+    """A service that restarts gets all its subscribers back within a moment."""
+    crowd = [_connect(serve) for _ in range(300)]
+    for connection in crowd:
+        connection.settimeout(10)
+        assert connection.recv(64).startswith(b"HTTP/1.1 200")
+        connection.close()
+
+
+def test_clients_that_never_read_hold_up_nobody(serve: Role, redis_url: str) -> None:
+    """Others get their changes, and the service still stops within 10 s."""
+    stuck = [_connect(serve) for _ in range(5)]
+    documents = [score_bytes(f"x:{number}", avatar="a" * 100) for number in range(4000)]
+    with listen(serve, users="x:7") as events:
+        events.until_position()
+        for version in range(1, 13):
+            store(redis_url, [document.replace(b'"version":1,', b'"version":%d,' % version) for document in documents])
+        while events.next()[1]["version"] < 12:
+            pass
+    assert serve.stop(10) == 0
+    for connection in stuck:
+        connection.close()
+
+
+def _connect(serve: Role) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", serve.port))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(b"GET /v1/changes HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection
