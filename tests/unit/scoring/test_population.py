@@ -1,6 +1,6 @@
 """The reference population, and the scale fitted to it."""
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -42,9 +42,9 @@ def test_percentiles_are_shares_of_the_population() -> None:
 def test_a_million_rows_are_scored_in_two_seconds() -> None:
     """On one core."""
     features = simulate(USERS)
-    began = perf_counter()
+    began = process_time()
     model.score(features)
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
 
 
 def test_a_curve_rises_strictly_towards_one() -> None:
