@@ -11,11 +11,12 @@ import redis
 from aiokafka import AIOKafkaProducer
 
 from pipeline.kafka import client_options
+from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
 from pipeline.local.guard import Guard
 from pipeline.lookup import keys
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
-from tests.support.cluster import Cluster, Logged, Role, Valkey
+from tests.support.cluster import Broker, Cluster, Logged, Role, Valkey
 from tests.support.eventually import eventually
 from tests.unit.lookup.documents import details_bytes, score_bytes
 
@@ -144,4 +145,25 @@ def test_a_sink_that_waits_for_its_servers_stops_at_once(cluster: Cluster, absen
     sink = cluster.start("sink", **{absent: nowhere})
     eventually(lambda: "retry_scheduled" in sink.output(), 20, "it tells that it tries again")
     assert sink.stop(5) == 0
+    assert "Traceback" not in sink.output()
+
+
+def test_a_broker_that_begins_anew_is_read_from_its_beginning(
+    own_cluster: Cluster, own_broker: Broker, guard: Guard, tmp_path: Path
+) -> None:
+    """The sink waits for it without a traceback, and newer documents of the new log count."""
+    sink = own_cluster.start("sink").wait_ready()
+    publish(own_cluster.settings, {f"x:{number}": score_bytes(f"x:{number}") for number in range(20)})
+    with redis.Redis.from_url(own_cluster.settings.redis) as store:
+        eventually(lambda: store.zcard(keys.RANK) == 20, 10, "all documents are there")
+        own_broker.kill()
+        returned = Logged(
+            "broker-returned", broker_command(own_broker.port), guard, tmp_path, environment=broker_environment()
+        )
+        own_cluster.processes.append(returned)
+        eventually(lambda: broker_is_ready(own_broker.port), 20, "the broker is back")
+        newer = score_bytes("x:0", 60, 99)
+        publish(own_cluster.settings, {"x:0": newer})
+        eventually(lambda: has(store, "x:0", newer), 20, "the new document is there")
+    assert sink.stop() == 0
     assert "Traceback" not in sink.output()
