@@ -1,0 +1,150 @@
+"""What can be seen of a running pipeline from outside: its topics and its metrics."""
+
+import re
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from pipeline.kafka import client_options
+from pipeline.settings import Settings
+from schemas import ScoreDocument
+from tests.support.cluster import Role
+from tests.support.eventually import eventually
+
+FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
+
+_SCORE: Final = msgspec.json.Decoder(ScoreDocument)
+_LINE: Final = re.compile(r"(clout_\w+)(?:\{(.*)\})? (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record of a topic."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+async def read_topic(settings: Settings, topic: str) -> list[Seen]:
+    """Return everything in a topic, partition after partition, in the order of the log."""
+    name = settings.topic_prefix + topic
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        fetch_max_wait_ms=50,
+        max_partition_fetch_bytes=8 << 20,
+        isolation_level="read_committed",
+    )
+    await consumer.start()
+    try:
+        parts = [TopicPartition(name, partition) for partition in range(settings.partitions)]
+        consumer.assign(parts)
+        await consumer.seek_to_beginning(*parts)
+        ends = await consumer.end_offsets(parts)
+        out: list[Seen] = []
+        waiting = set(parts)
+        while waiting:
+            for part, records in (await consumer.getmany(timeout_ms=200)).items():
+                out += [Seen(part.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records]
+            # A fetch's high watermark is right where a broker's answer about the end may not be.
+            waiting = {
+                part
+                for part in waiting
+                if await consumer.position(part) < max(ends[part], consumer.highwater(part) or 0)
+            }
+        return sorted(out, key=lambda record: (record.partition, record.offset))
+    finally:
+        await consumer.stop()
+
+
+async def read_scores(settings: Settings) -> list[ScoreDocument]:
+    """Return every score document in the topic, each partition's in the order of the log."""
+    return [_SCORE.decode(record.value) for record in await read_topic(settings, "scores") if record.value is not None]
+
+
+def newest(documents: Iterable[ScoreDocument]) -> dict[str, ScoreDocument]:
+    """Return what a reader holds that keeps the highest version."""
+    held: dict[str, ScoreDocument] = {}
+    for document in documents:
+        if document.user not in held or document.version >= held[document.user].version:
+            held[document.user] = document
+    return held
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """One reading of a role's metrics."""
+
+    values: dict[tuple[str, str], float]
+
+    def total(self, name: str) -> float:
+        """Return the sum of a metric over its labels."""
+        return sum(value for (found, _), value in self.values.items() if found == name)
+
+    def fates(self) -> dict[str, int]:
+        """Return how many records met each fate."""
+        return {fate: int(self.total(f"clout_engagements_{fate}_total")) for fate in FATES}
+
+    @property
+    def received(self) -> int:
+        """Records folded, of whatever fate."""
+        return int(self.total("clout_engagements_received_total"))
+
+
+def metrics(role: Role) -> Metrics:
+    """Read the metrics of a role; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{role.url}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return Metrics({})
+    values: dict[tuple[str, str], float] = defaultdict(float)
+    for match in map(_LINE.fullmatch, text.splitlines()):
+        if match:
+            values[match[1], match[2] or ""] += float(match[3])
+    return Metrics(dict(values))
+
+
+def wait_for_rest(workers: Sequence[Role], records: int, deadline_s: float = 60) -> list[Metrics]:
+    """
+    Wait until the workers have folded, emitted and committed everything, and return their last metrics.
+
+    Args:
+        workers: All that run.
+        records: In the input topics, of all times.
+        deadline_s: To wait at most.
+    """
+    readings: list[Metrics] = []
+    rested: list[float] = []
+
+    def at_rest() -> bool:
+        for worker in workers:
+            assert worker.is_running(), f"{worker.name} ended: {worker.output()[-6000:]}"
+        readings[:] = [metrics(worker) for worker in workers]
+        rests = (
+            all(reading.values for reading in readings)
+            and sum(reading.received for reading in readings) == records
+            and not any(reading.total("clout_scores_owed") for reading in readings)
+            and not any(reading.total("clout_rounds_uncommitted") for reading in readings)
+        )
+        if not rests:
+            rested.clear()
+            return False
+        rounds = [reading.total("clout_commit_round_duration_seconds_count") for reading in readings]
+        rested[:] = rested or rounds
+        # A round counts what it folded before it has written it: only a round that began later tells that it is done.
+        return all(now >= then + 2 for now, then in zip(rounds, rested, strict=True))
+
+    try:
+        eventually(at_rest, deadline_s, f"{records} records are folded, emitted and committed")
+    except AssertionError as error:
+        told = [(r.received, r.total("clout_scores_owed"), r.total("clout_rounds_uncommitted")) for r in readings]
+        raise AssertionError(f"{error}; received, owed, uncommitted of each worker: {told}") from error
+    return readings
