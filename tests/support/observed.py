@@ -97,6 +97,19 @@ class Metrics:
         """Records folded, of whatever fate."""
         return int(self.total("clout_engagements_received_total"))
 
+    def by_label(self, name: str) -> dict[str, float]:
+        """Return a metric by its labels."""
+        return {labels: value for (found, labels), value in self.values.items() if found == name}
+
+
+def received_by_all(readings: Iterable[Metrics]) -> int:
+    """Return the records folded; of a partition that has moved, its present owner tells the most."""
+    most: dict[str, float] = {}
+    for reading in readings:
+        for partition, count in reading.by_label("clout_engagements_received_total").items():
+            most[partition] = max(count, most.get(partition, 0.0))
+    return int(sum(most.values()))
+
 
 def metrics(role: Role) -> Metrics:
     """Read the metrics of a role; empty while it does not answer."""
@@ -130,7 +143,7 @@ def wait_for_rest(workers: Sequence[Role], records: int, deadline_s: float = 60)
         readings[:] = [metrics(worker) for worker in workers]
         rests = (
             all(reading.values for reading in readings)
-            and sum(reading.received for reading in readings) == records
+            and received_by_all(readings) == records
             and not any(reading.total("clout_scores_owed") for reading in readings)
             and not any(reading.total("clout_rounds_uncommitted") for reading in readings)
         )

@@ -1,0 +1,40 @@
+"""One worker that is killed and restarted under load: every acknowledged event is counted once."""
+
+import pytest
+
+from tests.chaos.trial import Trial, recovered_rows
+
+pytestmark = pytest.mark.integration
+
+
+def kill_again_and_again(trial: Trial, kills: int) -> None:
+    """SIGKILL the worker at random moments, most of them while it folds, some while it starts or recovers."""
+    restarted = []
+    with trial.load():
+        worker = trial.worker()
+        for _ in range(kills):
+            if trial.nemesis.chance(0.75):
+                trial.wait_until_it_folds(worker)
+                trial.nemesis.moment(0.0, 1.5)
+            else:
+                trial.nemesis.moment(0.3, 5.0)
+            trial.kill(worker)
+            worker = trial.worker()
+            restarted.append(worker)
+        trial.wait_until_it_folds(worker)
+    trial.settle([worker])
+    assert any(rows > 0 for worker in restarted for rows in recovered_rows(worker.log)), "a state was recovered"
+    trial.check()
+    assert worker.stop() == 0
+
+
+def test_a_worker_killed_at_random_moments_counts_each_event_once(trial: Trial) -> None:
+    """A few kills in every run; `make chaos` does twenty."""
+    kill_again_and_again(trial, 3)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_a_worker_killed_twenty_times_counts_each_event_once(trial: Trial) -> None:
+    """Twenty kills."""
+    kill_again_and_again(trial, 20)

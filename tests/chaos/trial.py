@@ -1,0 +1,88 @@
+"""A trial: traffic with a known effect, a nemesis, and in the end the question whether each event was counted once."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.replay import run as fold_the_log
+from tests.support.cluster import Cluster, Role
+from tests.support.eventually import eventually
+from tests.support.history import counted, doubled, held_by_reader, lost, went_back
+from tests.support.ledger import Ledger
+from tests.support.load import Load
+from tests.support.nemesis import Nemesis
+from tests.support.observed import metrics, read_scores, wait_for_rest
+
+RATE = 1_500
+"""Events per second: many land between any two rounds of the worker."""
+
+
+class Trial:
+    """One test's pipeline, ledger and nemesis."""
+
+    def __init__(self, cluster: Cluster, nemesis: Nemesis, ledger: Ledger) -> None:
+        self.cluster = cluster
+        self.nemesis = nemesis
+        self.ledger = ledger
+        cluster.settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+    def load(self, rate: float = RATE) -> Load:
+        """Return traffic that flows while its context is open."""
+        return Load(self.cluster.settings, self.ledger, rate)
+
+    def worker(self, **changes: str) -> Role:
+        """Start a worker."""
+        return self.cluster.start("worker", **changes)
+
+    def kill(self, worker: Role) -> None:
+        """SIGKILL a worker, and note how far it had come."""
+        folded = metrics(worker).received
+        assert worker.is_running(), worker.output()[-6000:]
+        assert worker.kill() == -9
+        self.nemesis.note(f"SIGKILL of {worker.name}, {folded} records folded")
+
+    def wait_until_it_folds(self, worker: Role, deadline_s: float = 60) -> None:
+        """Wait until a worker folds new records."""
+        worker.wait_ready(deadline_s)
+        before = metrics(worker).received
+        eventually(lambda: metrics(worker).received > before, deadline_s, f"{worker.name} folds; log {worker.log}")
+
+    def settle(self, workers: Sequence[Role], deadline_s: float = 60) -> None:
+        """With the faults over: everything is folded, emitted and committed."""
+        readings = wait_for_rest(workers, self.ledger.records, deadline_s)
+        assert self.ledger.records > 0
+        for reading in readings:
+            fates = reading.fates()
+            assert sum(fates.values()) == reading.received
+
+    def check(self, *, undone: bool = False) -> None:
+        """Each acknowledged event was counted once, no reader saw the past again, and the oracle agrees."""
+        documents = asyncio.run(read_scores(self.cluster.settings))
+        found = counted(held_by_reader(documents).values())
+        expected = self.ledger.expected()
+        problems = {
+            "lost": lost(expected, found),
+            "counted twice, or never sent": doubled(expected, found),
+            "went back": went_back(documents, undone=undone),
+        }
+        report = asyncio.run(fold_the_log(self.cluster.settings, check=False))
+        problems["the oracle differs"] = [
+            *report.differences,
+            *(f"{user}: no document" for user in report.missing),
+            *(f"{user}: behind" for user in report.behind),
+        ]
+        told = {name: (len(found), found[:5]) for name, found in problems.items() if found}
+        assert not told, f"{told} after {self.nemesis.done}, seed {self.nemesis.seed}"
+        assert report.fates["duplicate"] == self.ledger.duplicates
+        assert report.records == self.ledger.records
+
+
+def recovered_rows(log: Path) -> list[int]:
+    """Return how many rows a worker read back at each recovery."""
+    return [int(rows) for rows in re.findall(r'"rows":(\d+).*?"event":"recovered"', log.read_text(errors="replace"))]
+
+
+def generations(log: Path) -> int:
+    """Return how often a worker joined its group."""
+    return len(re.findall(r"Successfully synced group", log.read_text(errors="replace")))
