@@ -12,6 +12,7 @@ import redis
 from pipeline.local.guard import Guard
 from pipeline.settings import Settings
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
+from tests.support.kafka import kafka, kafka_cluster, own_kafka, own_kafka_cluster  # noqa: F401 - fixtures
 from tests.support.settings import make_settings
 
 _numbers = itertools.count(1)

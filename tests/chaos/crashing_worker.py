@@ -1,0 +1,69 @@
+"""
+A worker that kills itself at a given point of a round: where a random SIGKILL seldom lands.
+
+Run as `python -m tests.chaos.crashing_worker POINT ROUND`; rounds that write no rows are not counted.
+"""
+
+import os
+import signal
+import sys
+from typing import Final
+
+from pipeline.streams import commit, transport
+from pipeline.streams.batches import BatchWriter
+
+POINTS: Final = (
+    "half flushed",
+    "flushed",
+    "half emitted",
+    "emitted",
+    "committed",
+)
+"""In the order of a round. "committed" dies only when emissions are still owed."""
+
+
+def end(point: str) -> None:
+    """Die as after SIGKILL, with a last word."""
+    sys.stderr.write(f"crash point reached: {point}\n")
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash_at(point: str, after_rounds: int) -> None:
+    """Put the crash where it belongs."""
+    rounds = 0
+
+    class CrashingWriter(BatchWriter):
+        """Dies before, within or after what a round writes."""
+
+        async def flush(self) -> None:
+            nonlocal rounds
+            topics = {topic for topic, _, _ in self._batches}
+            changelog = any("changelog" in topic for topic in topics)
+            rounds += changelog
+            now = rounds >= after_rounds and len(self._batches) > 1
+            if now and point == ("half flushed" if changelog else "half emitted"):
+                self._batches = self._batches[: len(self._batches) // 2]
+                await super().flush()
+                end(point)
+            await super().flush()
+            if now and point == ("flushed" if changelog else "emitted"):
+                end(point)
+
+    async def commit_positions(self: transport.BatchConsumer, positions: object) -> bool:
+        done = await committed(self, positions)
+        owed = any(part.owed[: len(part)].any() for part in self.app.engagement.partitions_held.values())
+        if done and point == "committed" and rounds >= after_rounds and owed:
+            end(point)
+        return done
+
+    committed = transport.BatchConsumer.commit_positions
+    transport.BatchConsumer.commit_positions = commit_positions  # type: ignore[method-assign]
+    commit.BatchWriter = CrashingWriter  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    crash_at(sys.argv[1], int(sys.argv[2]))
+    from pipeline.streams.run import run
+
+    run()
