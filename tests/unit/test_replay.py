@@ -1,0 +1,158 @@
+"""The oracle's own logic: which documents are newest, to which offsets they belong, and the runs of a log."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from pipeline.replay import RUN, Log, Oracle, Report, _by_offsets, _newest_documents
+from pipeline.state.partition import Partition
+from pipeline.state.sources import SOURCES
+from tests.unit.state.log import FOREVER, columns, crowd, documents, engagement, fold, folded, log_of
+
+
+def replayed(log: object) -> dict[str, Log]:
+    """Return a log as the oracle reads it."""
+    logs = {}
+    for source, name in enumerate(SOURCES):
+        run = log.run(source, 0)  # type: ignore[attr-defined]
+        logs[name] = Log(0, run.offsets, run.timestamps, run.keys, run.values, [()] * len(run))
+    return logs
+
+
+def scores(*records: tuple[str, int, dict[str, int]]) -> Log:
+    """Return a scores topic: the user, the version and the offsets of each record; version -1 is a tombstone."""
+    log = Log()
+    for offset, (user, version, offsets) in enumerate(records):
+        document = documents(folded(engagement(target=user)))[user]
+        value = msgspec.json.encode(msgspec.structs.replace(document, version=version)) if version >= 0 else None
+        log.offsets.append(offset)
+        log.timestamps.append(0)
+        log.keys.append(user.encode())
+        log.values.append(value)
+        log.headers.append((("offsets", msgspec.json.encode(offsets)),))
+    return log
+
+
+def test_the_newest_document_of_each_user_is_the_one_of_the_highest_version() -> None:
+    """Not the last in the topic: a zombie may have written after the owner. Of equal ones the last."""
+    log = scores(
+        ("n:a", 5, {"likes": 5}), ("n:b", 6, {"likes": 6}), ("n:a", 3, {"likes": 3}), ("n:b", 6, {"shares": 6})
+    )
+    newest = _newest_documents(log)
+    assert {user: document.version for user, (document, _, _) in newest.items()} == {b"n:a": 5, b"n:b": 6}
+    assert newest[b"n:a"][1] == {"likes": 5}
+    assert newest[b"n:b"][1:] == ({"shares": 6}, log.values[3])
+
+
+def test_tombstones_say_nothing() -> None:
+    """A record without a value or a key is no document."""
+    log = scores(("n:a", 5, {"likes": 5}), ("n:a", -1, {}), ("n:b", -1, {}))
+    log.keys[2] = None
+    assert list(_newest_documents(log)) == [b"n:a"]
+
+
+def test_documents_are_compared_in_the_order_of_the_log() -> None:
+    """Grouped by the offsets they carry, the earliest first, so that the log is folded once."""
+    log = scores(
+        ("n:a", 9, {"likes": 9}),
+        ("n:b", 2, {"likes": 2}),
+        ("n:c", 9, {"likes": 9}),
+        ("n:d", 7, {"likes": 4, "ticks": 3}),
+    )
+    groups = _by_offsets(_newest_documents(log))
+    assert groups == [({"likes": 2}, [b"n:b"]), ({"likes": 4, "ticks": 3}, [b"n:d"]), ({"likes": 9}, [b"n:a", b"n:c"])]
+
+
+def log_with(offsets: list[int]) -> Log:
+    """Return a log with records at some offsets."""
+    keys: list[bytes | None] = [b"k%d" % offset for offset in offsets]
+    return Log(0, offsets, list(offsets), keys, list(keys), [()] * len(offsets))
+
+
+@pytest.mark.parametrize(
+    ("position", "end", "expected"),
+    [
+        (0, 10, [0, 3, 4, 9]),
+        (1, 10, [3, 4, 9]),
+        (0, 4, [0, 3]),
+        (4, 5, [4]),
+        (5, 9, []),
+        (9, 10, [9]),
+        (10, 20, []),
+        (0, 50, [0, 3, 4, 9]),
+    ],
+)
+def test_the_runs_of_a_log_cover_every_position_and_no_other(position: int, end: int, expected: list[int]) -> None:
+    """From the position to the end without a gap, whatever compaction took."""
+    runs = list(log_with([0, 3, 4, 9]).runs(position, end))
+    assert [offset for run in runs for offset in run.offsets] == expected
+    assert [run.first for run in runs] == [position, *(run.end for run in runs[:-1])]
+    assert runs[-1].end == end
+    assert all(len(run.keys) == len(run.values) == len(run.timestamps) == len(run) for run in runs)
+
+
+@pytest.mark.parametrize("n", [1, RUN - 1, RUN, RUN + 1, 3 * RUN])
+def test_a_long_log_comes_in_runs(n: int) -> None:
+    """None longer than the limit, and all of it."""
+    offsets = list(range(0, 2 * n, 2))
+    runs = list(log_with(offsets).runs(0, 2 * n))
+    assert max(map(len, runs)) <= RUN
+    assert [offset for run in runs for offset in run.offsets] == offsets
+    assert [run.first for run in runs[1:]] == [run.end for run in runs[:-1]]
+
+
+def test_nothing_to_fold_is_no_run() -> None:
+    """The position is the end."""
+    assert not list(log_with([0, 1]).runs(2, 2))
+
+
+def test_the_oracles_fold_is_the_states() -> None:
+    """Read as a replay reads it, a log gives what the partition gives; folded in two steps, too."""
+    log = log_of(*crowd(300), *crowd(5, target="n:small"))
+    truth, _ = fold(log)
+    logs = replayed(log)
+    part = Partition(0, FOREVER)
+    Oracle._fold(part, logs, {name: log.end(source) // 2 for source, name in enumerate(SOURCES)})
+    Oracle._fold(part, logs, {name: log.end(source) for source, name in enumerate(SOURCES)})
+    assert columns(part) == columns(truth)
+    assert part.version == truth.version
+
+
+def test_documents_that_are_what_the_log_says_are_clean() -> None:
+    """The time of computation and the score before do not matter."""
+    part = folded(*crowd(300), *crowd(5, target="n:small"))
+    report = Report()
+    held = [msgspec.structs.replace(d, time=77, previous=3.0) for d in documents(part).values()]
+    Oracle._compare(part, held, report)
+    assert (report.compared, report.differences, report.clean) == (2, [], True)
+
+
+def test_a_document_scored_at_a_later_moment_is_compared_at_that_moment() -> None:
+    """Its `as_of` says when: the log is scored then, not at its own last event."""
+    part = folded(*crowd(300))
+    later = part.as_of + 3 * 86_400_000
+    report = Report()
+    Oracle._compare(part, list(documents(part, later).values()), report)
+    assert report.clean
+    assert documents(part, later) != documents(part)
+
+
+def test_every_difference_is_named() -> None:
+    """The user, the field, what is held and what the log says; users that the log does not know, too."""
+    part = folded(*crowd(5))
+    document = documents(part)["bluesky:target"]
+    report = Report()
+    wrong = msgspec.structs.replace(document, score=99.0, engagers=1)
+    Oracle._compare(part, [wrong, msgspec.structs.replace(document, user="n:nobody")], report)
+    assert len(report.differences) == 3
+    assert any("bluesky:target" in text and "score" in text and "99.0" in text for text in report.differences)
+    assert any("n:nobody" in text for text in report.differences)
+    assert not report.clean
+
+
+def test_what_was_compared_is_not_behind() -> None:
+    """A row is behind when something happened to it after its newest document."""
+    part = folded(*crowd(5), *crowd(5, target="n:other"))
+    Oracle._compare(part, [documents(part)["n:other"]], Report())
+    owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)])}
+    assert owed == {b"bluesky:target"}
