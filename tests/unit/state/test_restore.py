@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import ContractError, UnsupportedVersionError
 from pipeline.state.codec import META_KEY, Restore, encode_meta, encode_rows
-from pipeline.state.partition import FATES, Partition
+from pipeline.state.partition import FATES, SMALL_LIMIT, Partition
 from pipeline.state.sources import SOURCES
 from schemas import Tick
 from tests.unit.state.log import (
@@ -33,6 +33,10 @@ from tests.unit.state.log import (
 )
 
 TARGET: Final = b"bluesky:target"
+
+BIG: Final = SMALL_LIMIT + 20
+"""Events of a large row."""
+
 Record = tuple[bytes, bytes]
 
 
@@ -245,11 +249,15 @@ def two_generations(zombie: int, owner: int) -> tuple[Partition, Partition]:
 @pytest.mark.parametrize(
     ("late", "zombie", "owner"),
     [
-        *[(late, *sizes) for late in (True, False) for sizes in [(3, 5), (50, 60), (5, 60), (60, 50), (5, 3)]],
-        (True, 60, 5),
+        *[
+            (late, *sizes)
+            for late in (True, False)
+            for sizes in [(3, 5), (BIG, BIG + 9), (5, BIG), (BIG + 9, BIG), (5, 3)]
+        ],
+        (True, BIG, 5),
         pytest.param(
             False,
-            60,
+            BIG,
             5,
             marks=pytest.mark.xfail(
                 strict=True, reason="`_add_row` leaves the large row in `_large`: `finish` puts it back"
@@ -339,7 +347,7 @@ def test_what_a_newer_program_wrote_is_not_read(record: Callable[[], Record]) ->
         pytest.param(lambda value: value[:100] + value[101:], id="a byte gone within"),
     ],
 )
-@pytest.mark.parametrize("n", [5, 100])
+@pytest.mark.parametrize("n", [5, BIG])
 def test_a_damaged_row_is_a_named_error(change: Callable[[bytes], bytes], n: int) -> None:
     """Small or large, cut or grown: a ContractError that names the row."""
     with pytest.raises(ContractError, match="bluesky:target"):
@@ -369,11 +377,11 @@ _OWN_WORDS: Final = pytest.mark.xfail(
     ("n", "change"),
     [
         pytest.param(5, lambda value: _moved(value, 1), id="events cut"),
-        pytest.param(100, lambda value: _moved(value, 1), id="sample cut"),
-        pytest.param(100, _without_body, id="no body", marks=_OWN_WORDS),
+        pytest.param(BIG, lambda value: _moved(value, 1), id="sample cut"),
+        pytest.param(BIG, _without_body, id="no body", marks=_OWN_WORDS),
         pytest.param(5, lambda value: value[:1] + b"\x01" + value[2:], id="small as large", marks=_OWN_WORDS),
         pytest.param(5, lambda value: value[:1] + b"\x07" + value[2:], id="small, no such tier", marks=_OWN_WORDS),
-        pytest.param(100, lambda value: value[:1] + b"\x07" + value[2:], id="large, no such tier", marks=_OWN_WORDS),
+        pytest.param(BIG, lambda value: value[:1] + b"\x07" + value[2:], id="large, no such tier", marks=_OWN_WORDS),
     ],
 )
 def test_a_row_with_a_broken_body_is_a_named_error(n: int, change: Callable[[bytes], bytes]) -> None:
@@ -402,7 +410,7 @@ def test_no_row_can_have_the_partitions_key() -> None:
 def test_ids_with_separators_survive_the_changelog() -> None:
     """Tabs and newlines in ids of actors, posts and tags, in small and in large rows."""
     odd: dict[str, Any] = {"object": "at://a\nb\tc", "tags": ["one\ttwo", "three\nfour"]}
-    for n in (3, 100):
+    for n in (3, BIG):
         part = folded(*[engagement(f"bluesky:a\n{i}\t\u2028\r\x1f", **odd) for i in range(n)])
         back = restored(changelog(part), part.positions)
         assert documents(back) == documents(part)

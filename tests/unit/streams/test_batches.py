@@ -1,0 +1,95 @@
+"""Writing many records at once: everything is sent, in order, or an error says that nothing may be committed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from pipeline.errors import ChangelogWriteError
+from pipeline.streams.batches import BatchWriter
+
+LIMIT = 4_096
+
+
+class Producer:
+    """Keeps the batches that it is handed, as a broker would get them."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.sent: list[tuple[str, int, bytes]] = []
+        self._fault = fault
+
+    def create_batch(self) -> BatchBuilder:
+        """Return an empty batch of a small size."""
+        return BatchBuilder(LIMIT, 0)
+
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> Any:
+        """Keep a batch, or promise an error."""
+        acknowledged = asyncio.get_running_loop().create_future()
+        if self._fault is not None:
+            acknowledged.set_exception(self._fault)
+        else:
+            self.sent.append((topic, partition, bytes(batch._build())))
+            acknowledged.set_result(None)
+        return acknowledged
+
+    def records(self, topic: str, partition: int) -> list[Any]:
+        """Return the records sent to a partition, in order."""
+        found: list[Any] = []
+        for name, number, data in self.sent:
+            if (name, number) == (topic, partition):
+                memory = MemoryRecords(data)
+                while memory.has_next():
+                    found += list(memory.next_batch())
+        return found
+
+
+async def test_every_record_is_sent_in_order_however_many_batches_it_takes() -> None:
+    """Keys, values, headers and times as they were added, by topic and partition."""
+    producer = Producer()
+    writer = BatchWriter(producer)  # type: ignore[arg-type]
+    for i in range(500):
+        writer.add("rows", i % 2, b"k%d" % i, b"v" * (i % 90), 7_000 + i, [("n", b"%d" % i)])
+    writer.add("scores", 0, b"k", None, 1)
+    await writer.flush()
+    assert len(producer.sent) > 4
+    for number in (0, 1):
+        records = producer.records("rows", number)
+        assert [record.key for record in records] == [b"k%d" % i for i in range(number, 500, 2)]
+        assert [record.value for record in records] == [b"v" * (i % 90) for i in range(number, 500, 2)]
+        assert [record.timestamp for record in records] == [7_000 + i for i in range(number, 500, 2)]
+        assert records[3].headers == [("n", b"%d" % (number + 6))]
+    assert producer.records("scores", 0)[0].value is None
+    assert writer.records == 501
+
+
+async def test_a_record_longer_than_a_batch_is_sent_alone() -> None:
+    """A megabyte among the dead letters is not dropped."""
+    producer = Producer()
+    writer = BatchWriter(producer)  # type: ignore[arg-type]
+    for value in (b"before", b"x" * (3 * LIMIT), b"after"):
+        writer.add("dead-letters", 0, b"k", value, 1)
+    await writer.flush()
+    assert [record.value for record in producer.records("dead-letters", 0)] == [b"before", b"x" * (3 * LIMIT), b"after"]
+
+
+async def test_what_was_flushed_is_not_sent_again() -> None:
+    """A writer may go on."""
+    producer = Producer()
+    writer = BatchWriter(producer)  # type: ignore[arg-type]
+    writer.add("rows", 0, b"a", b"1", 1)
+    await writer.flush()
+    writer.add("rows", 0, b"b", b"2", 1)
+    await writer.flush()
+    await writer.flush()
+    assert [record.key for record in producer.records("rows", 0)] == [b"a", b"b"]
+
+
+async def test_a_batch_that_is_not_acknowledged_is_an_error() -> None:
+    """It names the topic and says that nothing was committed."""
+    writer = BatchWriter(Producer(KafkaTimeoutError()))  # type: ignore[arg-type]
+    writer.add("clout.engagement-changelog", 0, b"a", b"1", 1)
+    with pytest.raises(ChangelogWriteError, match=r"clout\.engagement-changelog.*nothing was committed"):
+        await writer.flush()
