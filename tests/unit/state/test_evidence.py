@@ -116,17 +116,31 @@ def test_a_post_is_no_evidence() -> None:
     assert actors_of(part) == {"bluesky:a": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="an actor's id with a newline breaks the row's text, and so its recovery")
-def test_evidence_survives_its_own_text() -> None:
-    """What `encode` writes `decode` reads, whatever the items hold."""
-    evidence = Evidence()
-    evidence.add(
-        [engagement(f"bluesky:{i}\t\u2028☃\x1f\r\n", object="o\n1\t2\t3", tags=["0\t1\t0\tx"]) for i in range(3)]
-    )
-    evidence.add(zipf(500))
+def round_trip(part: Partition) -> None:
+    """Compare the evidence of a large row with what its own text says."""
+    evidence = part.evidence[0]
     back = Evidence.decode(evidence.encode())
     assert back.encode() == evidence.encode()
     assert [back.top(sort, ITEMS) for sort in range(3)] == [evidence.top(sort, ITEMS) for sort in range(3)]
+
+
+def test_evidence_survives_its_own_text() -> None:
+    """What `encode` writes `decode` reads, with what was inherited."""
+    part, _ = fold(log_of(*zipf(500)), step=50, settle=True)
+    assert any(part.evidence[0].inherited)
+    round_trip(part)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a newline in an id breaks a large row's text, and so the recovery of its partition"
+)
+@pytest.mark.parametrize("odd", ["\n", "x\n", "0\t1\n2\t3", "\r\n"])
+def test_evidence_with_a_newline_survives_its_own_text(odd: str) -> None:
+    """Whatever the items hold: one like must not stop every worker that restores the row."""
+    fans = [engagement(f"bluesky:{i % 3}") for i in range(2 * SMALL_LIMIT)]
+    part, _ = fold(log_of(*fans, *[engagement(f"n:{odd}", object=odd, tags=[odd])] * 3), step=1, settle=True)
+    assert part.large[0] >= 0
+    round_trip(part)
 
 
 def test_evidence_never_changes_a_score() -> None:
