@@ -20,6 +20,7 @@ DEAD_LETTERS = Counter("clout_dead_letters_total", "Records written to the dead 
 SCORE_UPDATES_EMITTED = Counter("clout_score_updates_emitted_total", "Score documents written to the topic.")
 DETAILS_EMITTED = Counter("clout_details_emitted_total", "Details documents written to the topic.")
 SCORES_OWED = Gauge("clout_scores_owed", "Users whose newest score waits to be emitted.")
+UNCOMMITTED = Gauge("clout_rounds_uncommitted", "Input partitions folded further than they are committed.")
 ROWS = Gauge("clout_rows", "Accounts in the engagement table.", ["partition"])
 ROUND_DURATION = Histogram("clout_commit_round_duration_seconds", "A round: flush, emit, commit.")
 RECOVERY_DURATION = Histogram("clout_recovery_duration_seconds", "Reading a partition's rows from the changelog.")

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """.. each user at most once in this time; .."""
     emit_settle_s: float = Field(default=30.0, ge=0)
     """.. a smaller move after this time at most."""
-    emit_catchup_share: float = Field(default=0.2, gt=0, le=1)
+    emit_catchup_share: float = Field(default=0.05, gt=0, le=1)
     """The share of its time that a worker gives to emission while it is catching up."""
     details_interval_s: float = Field(default=10.0, ge=0)
     """Details of a user are emitted at most once in this time."""

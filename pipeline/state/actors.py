@@ -34,6 +34,7 @@ SAMPLE: Final = 128
 WHOLE: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 """The threshold of a slice that turned nobody away."""
 
+_SLICES_SPAN: Final = 1 << 32
 _COUNT_LAST: Final = 0xFFFF
 _WORTH_LAST: Final = 0xFFFF_FFFF
 
@@ -57,6 +58,16 @@ def is_engager(events: NDArray[np.void]) -> NDArray[np.bool_]:
     return (events["kind"] < 4) & ((events["flags"] & (UNDO | SELF)) == 0)  # noqa: PLR2004
 
 
+def by_lane(lane: NDArray[np.int64], actor: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """
+    Return the order by lane, then by actor.
+
+    Two sorts, a quick one by digest and a stable one by the lanes, take half of what lexsort does.
+    """
+    order = np.argsort(actor)
+    return order[np.argsort(lane[order], kind="stable")]
+
+
 def merge(row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
     """
     Merge entries of the same row, slice and actor.
@@ -66,8 +77,8 @@ def merge(row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int)
     """
     if len(row) == 0:
         return row, entries
-    piece = entries["last"] // np.uint32(slice_seconds)
-    order = np.lexsort((entries["actor"], piece, row))
+    piece = (entries["last"] // np.uint32(slice_seconds)).astype(np.int64)
+    order = by_lane(row * _SLICES_SPAN + (piece - piece.min()), entries["actor"])
     row, piece, entries = row[order], piece[order], entries[order]
     new = np.empty(len(row), np.bool_)
     new[0] = True

@@ -33,10 +33,24 @@ META_KEY: Final = b"\x00partition"
 """The key of a partition's own record; no user id begins with a NUL."""
 
 _SMALL, _LARGE = 0, 1
-_HEAD: Final = Struct("<BBBxIqqf")
-_POSITIONS: Final = Struct(f"<{len(SOURCES)}q")
-_LENGTHS: Final = Struct("<III")
-_HEADER: Final = Struct(f"<BBBxIqqf{len(SOURCES)}qIII")
+_HEADER: Final = np.dtype(
+    [
+        ("version", "u1"),
+        ("tier", "u1"),
+        ("planned", "u1"),
+        ("spare", "u1"),
+        ("generation", "<u4"),
+        ("as_of", "<i8"),
+        ("last", "<i8"),
+        ("emitted", "<f4"),
+        ("positions", "<i8", (len(SOURCES),)),
+        ("profile", "<u4"),
+        ("body", "<u4"),
+        ("text", "<u4"),
+    ]
+)
+_HEADER_STRUCT: Final = Struct(f"<BBBxIqqf{len(SOURCES)}qIII")
+assert _HEADER_STRUCT.size == _HEADER.itemsize
 _META: Final = Struct(f"<BxxxIq{len(SOURCES)}q{len(FATES)}q")
 
 _COUNTS: Final = len(WINDOW_NAMES) * SLICES * KINDS_AND_POSTS
@@ -58,30 +72,32 @@ def encode_rows(
         planned: bool[n], whether the row's document follows in the same round.
         generation: Of the writer's membership in the group.
     """
-    positions = _POSITIONS.pack(*partition.positions.tolist())
     large = partition.large[rows]
-    bodies = _encode_large(partition, large[large >= 0].astype(np.int64))
-    ids, events, lines, profiles = partition.ids, partition.events, partition.lines, partition.profiles
-    as_of, pack, lengths = partition.as_of, _HEAD.pack, _LENGTHS.pack
-    records: list[tuple[bytes, bytes]] = []
-    columns = zip(
-        rows.tolist(),
-        large.tolist(),
-        planned.tolist(),
-        partition.last[rows].tolist(),
-        partition.emitted[rows].tolist(),
-        strict=True,
-    )
-    for row, number, plan, last, emitted in columns:
-        profile = profiles.get(row, b"")
-        if number < 0:
-            body, text = events[row], lines[row]
-        else:
-            body, text = next(bodies), partition.evidence[row].encode()
-        head = pack(VERSION, number >= 0, plan, generation, as_of, last, emitted)
-        tail = lengths(len(profile), len(body), len(text))
-        records.append((ids[row], b"".join((head, positions, tail, profile, body, text))))
-    return records
+    numbers = rows.tolist()
+    bodies = [partition.events[row] for row in numbers]
+    texts = [partition.lines[row] for row in numbers]
+    big = np.flatnonzero(large >= 0)
+    encoded = _encode_large(partition, large[big].astype(np.int64))
+    for place, body in zip(big.tolist(), encoded, strict=True):
+        bodies[place] = body
+        texts[place] = partition.evidence[numbers[place]].encode()
+    profiles = [partition.profiles.get(row, b"") for row in numbers]
+    headers = np.zeros(len(rows), _HEADER)
+    headers["version"] = VERSION
+    headers["tier"] = large >= 0
+    headers["planned"] = planned
+    headers["generation"] = generation
+    headers["as_of"] = partition.as_of
+    headers["last"] = partition.last[rows]
+    headers["emitted"] = partition.emitted[rows]
+    headers["positions"] = partition.positions
+    for name, parts in (("profile", profiles), ("body", bodies), ("text", texts)):
+        headers[name] = np.fromiter(map(len, parts), np.uint32, len(parts))
+    packed, size, ids = headers.tobytes(), _HEADER.itemsize, partition.ids
+    pieces = zip(numbers, range(0, len(packed), size), profiles, bodies, texts, strict=True)
+    return [
+        (ids[row], b"".join((packed[at : at + size], profile, body, text))) for row, at, profile, body, text in pieces
+    ]
 
 
 def _encode_large(partition: Partition, large: NDArray[np.int64]) -> Iterator[bytes]:
@@ -142,11 +158,11 @@ def _decode(key: bytes, value: bytes) -> _Header:
                 f"the changelog's row {key!r} is of version {version}, this program reads up to {VERSION}: upgrade it"
             )
         raise ContractError(f"the changelog's row {key!r} has no version that was ever written: {value[:16]!r}")
-    if len(value) < _HEADER.size:
+    if len(value) < _HEADER_STRUCT.size:
         raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
-    _, tier, planned, generation, as_of, last, emitted, *rest = _HEADER.unpack_from(value)
+    _, tier, planned, generation, as_of, last, emitted, *rest = _HEADER_STRUCT.unpack_from(value)
     *positions, profile_len, body_len, text_len = rest
-    profile_end = _HEADER.size + profile_len
+    profile_end = _HEADER_STRUCT.size + profile_len
     body_end = profile_end + body_len
     if body_end + text_len != len(value):
         raise ContractError(
@@ -160,7 +176,7 @@ def _decode(key: bytes, value: bytes) -> _Header:
         last,
         emitted,
         tuple(positions),
-        value[_HEADER.size : profile_end],
+        value[_HEADER_STRUCT.size : profile_end],
         value[profile_end:body_end],
         value[body_end:],
     )
@@ -207,7 +223,8 @@ class Restore:
         part = self.partition
         row = part.index.get(key)
         if row is None:
-            row = part.add_row(key)
+            part.add_rows([key])
+            row = part.index[key]
         elif header.generation < part.generation[row]:
             # A worker that had lost the partition woke up and wrote late.
             return
@@ -251,6 +268,7 @@ class Restore:
         rows = np.array(list(self._planned), np.int64)
         planned = np.array(list(self._planned.values()), np.bool_)
         ahead = (part.applied[rows] > committed).any(axis=1)
+        part.ahead[:] = part.applied.max(axis=0, initial=0)
         # A round commits after it has emitted: what it planned is out when its offsets are committed.
         part.owed[rows] = ~planned | ahead
         part.dirty[: len(part)] = False

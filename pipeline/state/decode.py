@@ -1,29 +1,52 @@
-"""From raw records to events, with a refusal for each record that cannot be used."""
+"""From raw records to columns, with a refusal for each record that cannot be used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
 from pipeline.state.records import Records, Refusal
 from schemas import Engagement, Kind, Post, Profile, Reason, Tick
 
+CHUNK: Final = 256
+"""Records decoded before their fields are taken: they must still be in the processor's cache."""
+
 T = TypeVar("T", Engagement, Post, Profile, Tick)
+C = TypeVar("C", EngagementColumns, PostColumns, ProfileColumns, TickColumns)
+AnyColumns = TypeVar("AnyColumns", bound=Columns)
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded(Generic[T]):
-    """The usable events of a run, each with its offset, its Kafka timestamp and its value."""
+class Decoded(Generic[AnyColumns]):
+    """The usable events of a run in columns, with their keys, offsets, Kafka timestamps and values."""
 
-    events: list[T]
+    columns: AnyColumns
+    keys: list[bytes]
     offsets: list[int]
     timestamps: list[int]
     values: list[bytes]
     refusals: list[Refusal]
 
+    def __len__(self) -> int:
+        """Return the number of usable events."""
+        return len(self.columns)
 
-class Decoder(Generic[T]):
+    def select(self, keep: list[int]) -> "Decoded[AnyColumns]":
+        """Return the events at some places, with all refusals."""
+        return Decoded(
+            self.columns.select(keep),
+            [self.keys[i] for i in keep],
+            [self.offsets[i] for i in keep],
+            [self.timestamps[i] for i in keep],
+            [self.values[i] for i in keep],
+            self.refusals,
+        )
+
+
+
+class Decoder(Generic[T, C]):
     """
     Decodes the records of one topic.
 
@@ -31,77 +54,75 @@ class Decoder(Generic[T]):
     each record looked at by itself.
     """
 
-    def __init__(
-        self, struct: type[T], limit: int, *, key: Callable[[T], str] | None = None, kind: Kind | None = None
-    ) -> None:
+    def __init__(self, struct: type[T], columns: Callable[[], C], limit: int, *, kind: Kind | None = None) -> None:
         """
         Decode records of type `struct`, of `limit` bytes at most.
 
         Args:
             struct: What a value decodes to.
+            columns: Where its fields go.
             limit: The longest value, in bytes.
-            key: Reads from an event what its Kafka key must be.
             kind: The only kind of engagement the topic may carry.
         """
         self._decode = msgspec.json.Decoder(struct).decode
+        self._columns = columns
         self._limit = limit
-        self._key = key
         self._kind = kind
+        self._keyed = struct is not Tick
 
-    def decode(self, records: Records) -> Decoded[T]:
+    def decode(self, records: Records) -> Decoded[C]:
         """Return the events of a run and the refusals of what is none."""
         values = records.values
+        columns = self._columns()
         try:
             # A null value, a flaw in any record, or a wrong key: the whole run takes the careful path.
-            if len(max(values, key=len)) > self._limit:  # type: ignore[arg-type]
+            if max(map(len, values)) > self._limit:  # type: ignore[arg-type]
                 return self._decode_each(records)
-            events: list[T] = list(map(self._decode, values))  # type: ignore[arg-type]
-            if not self._agree(events, records.keys):
+            for start in range(0, len(values), CHUNK):
+                events = list(map(self._decode, values[start : start + CHUNK]))  # type: ignore[arg-type]
+                if self._kind is not None and [event.kind for event in events].count(self._kind) != len(events):  # type: ignore[union-attr]
+                    return self._decode_each(records)
+                columns.extend(events)
+            if self._keyed and list(map(str.encode, columns.users)) != records.keys:
                 return self._decode_each(records)
         except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError):
             return self._decode_each(records)
-        return Decoded(events, records.offsets, records.timestamps, values, [])  # type: ignore[arg-type]
+        return Decoded(columns, records.keys, records.offsets, records.timestamps, values, [])  # type: ignore[arg-type]
 
-    def _agree(self, events: list[T], keys: list[bytes | None]) -> bool:
-        if self._kind is not None:
-            kinds = [event.kind for event in events]  # type: ignore[union-attr]
-            if kinds.count(self._kind) != len(kinds):
-                return False
-        if self._key is None:
-            return True
-        # One comparison for the whole run; a separator inside an id only sends the run the careful way.
-        return b"\n".join(keys) == "\n".join(map(self._key, events)).encode()  # type: ignore[arg-type]
-
-    def _decode_each(self, records: Records) -> Decoded[T]:
-        out: Decoded[T] = Decoded([], [], [], [], [])
+    def _decode_each(self, records: Records) -> Decoded[C]:
+        out = Decoded(self._columns(), [], [], [], [], [])
         rows = zip(records.offsets, records.timestamps, records.keys, records.values, strict=True)
         for offset, timestamp, key, value in rows:
-            event = self._decode_one(key, value)
-            if isinstance(event, _Flaw):
-                out.refusals.append(Refusal(offset, value, event.reason, event.detail))
+            flaw = self._take(out.columns, key, value)
+            if flaw is not None:
+                out.refusals.append(Refusal(offset, value, flaw.reason, flaw.detail))
                 continue
-            out.events.append(event)
+            out.keys.append(key or b"")
             out.offsets.append(offset)
             out.timestamps.append(timestamp)
             out.values.append(value or b"")
         return out
 
-    def _decode_one(self, key: bytes | None, value: bytes | None) -> "T | _Flaw":
+    def _take(self, columns: C, key: bytes | None, value: bytes | None) -> "_Flaw | None":
+        """Add one record to the columns, or tell what is wrong with it."""
         if value is None:
             return _Flaw("null_value", "the record has no value")
         if len(value) > self._limit:
             return _Flaw("too_large", f"{len(value)} bytes, more than {self._limit}")
+        one = self._columns()
         try:
             event = self._decode(value)
+            one.extend([event])  # type: ignore[list-item]
         except msgspec.ValidationError as exc:
             return _Flaw("invalid_record", str(exc))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
             return _Flaw("invalid_json", str(exc))
         if self._kind is not None and event.kind != self._kind:  # type: ignore[union-attr]
             return _Flaw("kind_mismatch", f"a {event.kind} in the topic of {self._kind}s")  # type: ignore[union-attr]
-        if self._key is not None and key != self._key(event).encode():
-            return _Flaw("key_mismatch", f"the key is {key!r}, the record is of {self._key(event)!r}")
-        return event
+        if self._keyed and key != one.users[0].encode():
+            return _Flaw("key_mismatch", f"the key is {key!r}, the record is of {one.users[0]!r}")
+        columns.extend([event])  # type: ignore[list-item]
+        return None
 
 
 @dataclass(frozen=True, slots=True)

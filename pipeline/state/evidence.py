@@ -8,12 +8,18 @@ digest, so that the same log gives the same evidence. Approximate, and never par
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final
 
+import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
-FIELD: Final = "\x1f"
+from pipeline.state.columns import EngagementColumns
+
+FIELD: Final = "\t"
 """Separates the fields of a line."""
 
 ITEMS: Final = 16
@@ -22,11 +28,70 @@ ITEMS: Final = 16
 SORTS: Final = ("actor", "object", "tag")
 _TAG: Final = ","
 
+Ranking = list[tuple[str, int]]
+"""Items with their counts, the most frequent first."""
 
-def line(actor: str, target: str | None, tags: list[str] | None) -> str:
-    """Return the line that a row keeps of an event: actor, object, tags."""
-    text = f"{actor}{FIELD}{target or ''}{FIELD}{_TAG.join(tags) if tags else ''}"
-    return text.replace("\n", " ")
+
+@dataclass(slots=True)
+class Texts:
+    """What events say of who acted on what, in lists of equal length; a post's actor is None."""
+
+    actors: list[str | None] = field(default_factory=list)
+    objects: list[str | None] = field(default_factory=list)
+    tags: list[list[str] | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.actors)
+
+    def extend(self, columns: EngagementColumns, take: NDArray[np.bool_]) -> None:
+        """Add the engagements that count."""
+        for column, more in (
+            (self.actors, columns.actors),
+            (self.objects, columns.objects),
+            (self.tags, columns.tags),
+        ):
+            column.extend(more if take.all() else compress(more, take.tolist()))  # type: ignore[attr-defined]
+
+    def extend_posts(self, n: int) -> None:
+        """Add posts."""
+        empty: list[None] = [None] * n
+        self.actors += empty
+        self.objects += empty
+        self.tags += empty
+
+    def lines(self, places: list[int]) -> tuple[bytes, NDArray[np.int64]]:
+        """
+        Return the lines that rows keep of events (actor, object, tags; an empty one of a post), one after the other.
+
+        Returns:
+            The text, and the end of each event's line in it, [n].
+        """
+        actors, objects, tags = self.actors, self.objects, self.tags
+        lines = [
+            "\n" if (actor := actors[i]) is None else f"{actor}{FIELD}{objects[i] or ''}{FIELD}{_joined(tags[i])}\n"
+            for i in places
+        ]
+        text = "".join(lines)
+        posts = sum(1 for entry in lines if entry == "\n")
+        if text.count("\n") != len(lines) or text.count(FIELD) != 2 * (len(lines) - posts):
+            # An id that holds a separator must not break the lines.
+            lines = ["\n" if actors[i] is None else self._clean(i) for i in places]
+            text = "".join(lines)
+        blob = text.encode()
+        if len(blob) == len(text):
+            lengths = np.fromiter(map(len, lines), np.int64, len(lines))
+        else:
+            lengths = np.array([len(entry.encode()) for entry in lines], np.int64)
+        return blob, np.cumsum(lengths)
+
+    def _clean(self, i: int) -> str:
+        fields = (self.actors[i] or "", self.objects[i] or "", _joined(self.tags[i]))
+        return FIELD.join("".join(char if char >= " " else " " for char in text) for text in fields) + "\n"
+
+
+def _joined(tags: list[str] | None) -> str:
+    return _TAG.join(tags) if tags else ""
 
 
 class Evidence:
@@ -44,16 +109,26 @@ class Evidence:
         self.inherited: tuple[dict[str, int], dict[str, int], dict[str, int]] = ({}, {}, {})
         self.seen = 0
 
-    def add(self, lines: Iterable[str]) -> None:
-        """Add events by their lines."""
-        for text in lines:
-            actor, target, tags = text.split(FIELD, 2)
-            self.seen += 1
-            self._count(0, actor)
-            if target:
-                self._count(1, target)
-            for tag in tags.split(_TAG) if tags else ():
-                self._count(2, tag)
+    @classmethod
+    def of_lines(cls, text: bytes) -> "Evidence":
+        """Return the evidence of a row that was small until now."""
+        evidence = cls()
+        for counts, items in zip(evidence.counts, top_of_lines(text, ITEMS), strict=True):
+            counts.update(items)
+        evidence.seen = text.count(b"\n")
+        return evidence
+
+    def add(self, texts: Texts, place: int) -> None:
+        """Add an event; a post says nothing."""
+        actor, target = texts.actors[place], texts.objects[place]
+        if actor is None:
+            return
+        self.seen += 1
+        self._count(0, actor)
+        if target:
+            self._count(1, target)
+        for tag in texts.tags[place] or ():
+            self._count(2, tag)
 
     def _count(self, sort: int, item: str) -> None:
         counts = self.counts[sort]
@@ -93,24 +168,23 @@ class Evidence:
                 evidence.inherited[int(sort)][item] = int(inherited)
         return evidence
 
-    def top(self, sort: int, n: int) -> list[tuple[str, int]]:
+    def top(self, sort: int, n: int) -> Ranking:
         """Return the `n` items of a sort that certainly occur most, the most frequent first."""
         inherited = self.inherited[sort]
         certain = ((item, count - inherited.get(item, 0)) for item, count in self.counts[sort].items())
         return sorted(certain, key=lambda item: (-item[1], item[0]))[:n]
 
 
-def top_of_lines(text: bytes, n: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]], list[tuple[str, int]]]:
+def top_of_lines(text: bytes, n: int) -> tuple[Ranking, Ranking, Ranking]:
     """Return the `n` most frequent actors, objects and tags of a small row's lines."""
-    counters: tuple[Counter[str], Counter[str], Counter[str]] = (Counter(), Counter(), Counter())
-    for entry in text.decode().split("\n"):
-        if not entry:
-            continue
-        actor, target, tags = entry.split(FIELD, 2)
-        counters[0][actor] += 1
-        if target:
-            counters[1][target] += 1
-        if tags:
-            counters[2].update(tags.split(_TAG))
-    actors, objects, labels = (sorted(c.items(), key=lambda item: (-item[1], item[0]))[:n] for c in counters)
-    return actors, objects, labels
+    fields = [entry.split(FIELD, 2) for entry in text.decode().split("\n") if entry]
+    tags = [tag for _, _, tags in fields if tags for tag in tags.split(_TAG)]
+    return (
+        _ranking([actor for actor, _, _ in fields], n),
+        _ranking([target for _, target, _ in fields if target], n),
+        _ranking(tags, n),
+    )
+
+
+def _ranking(items: list[str], n: int) -> Ranking:
+    return sorted(Counter(items).items(), key=lambda item: (-item[1], item[0]))[:n]

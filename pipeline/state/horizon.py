@@ -5,7 +5,6 @@ An open-addressing hash table in numpy columns, probed for a whole batch at a ti
 Ids are kept as 96 bits of their digest (XXH3): among a million the chance of one false match is 1e-17.
 """
 
-from bisect import bisect_right
 from typing import Final
 
 import numpy as np
@@ -29,9 +28,8 @@ class IdHorizon:
         self._seconds = seconds
         self._max_ids = max_ids
         self._count = 0
-        # Event time in the log: `_times[i]` holds from offset `_since[i]` on.
-        self._since: list[int] = []
-        self._times: list[int] = []
+        # Event time in the log, a step a row: from offset [0] on it is [1].
+        self._steps = np.zeros((2, 0), np.int64)
         self._allocate(_SMALLEST)
 
     def _allocate(self, size: int) -> None:
@@ -84,21 +82,21 @@ class IdHorizon:
         return repeated
 
     def _note_times(self, offsets: NDArray[np.int64], times: NDArray[np.int64]) -> None:
-        last = self._times[-1] if self._times else -1
+        last = self._steps[1, -1] if self._steps.shape[1] else -1
         if times[-1] <= last:
             return
         rises = np.flatnonzero(np.diff(times, prepend=last) > 0)
-        self._since.extend(offsets[rises].tolist())
-        self._times.extend(times[rises].tolist())
-        if len(self._times) > 2 * self._seconds + _SMALLEST:
-            past = max(0, bisect_right(self._times, self._times[-1] - self._seconds) - 1)
-            del self._since[:past], self._times[:past]
+        # Only steps within the horizon of the oldest record at hand are ever asked for.
+        past = max(0, int(np.searchsorted(self._steps[1], times[0] - self._seconds)) - 1)
+        self._steps = np.concatenate([self._steps[:, past:], np.stack([offsets[rises], times[rises]])], axis=1)
 
     def _recent(self, offsets: NDArray[np.int64], distance: NDArray[np.int64]) -> NDArray[np.bool_]:
-        since, times = np.array(self._since), np.array(self._times)
+        since, times = self._steps
         now = times[np.maximum(np.searchsorted(since, offsets, "right") - 1, 0)]
         then = times[np.maximum(np.searchsorted(since, offsets - distance, "right") - 1, 0)]
-        return (distance <= self._max_ids) & (now - then <= self._seconds)
+        # Before the first step kept the time is older than any horizon.
+        known = (offsets - distance >= since[0]) | (now - times[0] <= self._seconds)
+        return known & (distance <= self._max_ids) & (now - then <= self._seconds)
 
     def _rebuild(self, room: int, offset: int) -> None:
         used = self._key != 0
@@ -107,7 +105,7 @@ class IdHorizon:
         live = self._recent(offset - np.zeros_like(distance), distance)
         key, aux = key[live], aux[live]
         size = _SMALLEST
-        while size < 3 * (len(key) + room):
+        while size < 6 * (len(key) + room):
             size *= 2
         self._count = 0
         self._allocate(size)

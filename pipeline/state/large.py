@@ -32,6 +32,8 @@ class LargeRows:
         self.thresholds = np.zeros((0, SLICES), np.uint64)
         self.samples: list[bytes] = []
         """Packed `ENTRY` records of each row, sorted by slice and digest."""
+        self._waiting_rows: list[NDArray[np.int64]] = []
+        self._waiting: list[NDArray[np.void]] = []
 
     def add_rows(self, n: int) -> NDArray[np.int64]:
         """Make room for `n` empty rows and return their numbers."""
@@ -80,12 +82,20 @@ class LargeRows:
         piece = (events["time"] // np.uint32(width)).astype(np.int64)
         taken = actors.is_engager(events) & (piece > self.heads[_QUARTER] - SLICES)
         taken &= events["actor"] < self.thresholds[large, piece % SLICES]
-        if not taken.any():
+        if taken.any():
+            self._waiting_rows.append(large[taken])
+            self._waiting.append(actors.entries_of(events[taken]))
+
+    def settle(self) -> None:
+        """Merge the actors that wait into their rows' samples."""
+        if not self._waiting:
             return
-        rows, back = np.unique(large[taken], return_inverse=True)
+        rows, back = np.unique(np.concatenate(self._waiting_rows), return_inverse=True)
+        waiting = np.concatenate(self._waiting)
+        self._waiting_rows, self._waiting = [], []
         held_row, held = flatten([self.samples[row] for row in rows.tolist()], ENTRY)
         row, entries = actors.merge(
-            np.concatenate([held_row, back]), np.concatenate([held, actors.entries_of(events[taken])]), width
+            np.concatenate([held_row, back]), np.concatenate([held, waiting]), self.windows.slice_seconds[_QUARTER]
         )
         self._keep_actors(rows, row, entries)
 

@@ -15,20 +15,25 @@ from numpy.typing import NDArray
 from pipeline.scoring import weights
 from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
+from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
 from pipeline.state.decode import Decoded, Decoder
 from pipeline.state.events import EVENT
-from pipeline.state.evidence import FIELD, Evidence
+from pipeline.state.evidence import Evidence, Texts
 from pipeline.state.horizon import IdHorizon
 from pipeline.state.large import LargeRows
+from pipeline.state.packing import pack_engagements, pack_posts
 from pipeline.state.records import Records, Refusal
-from pipeline.state.sources import KIND_OF_SOURCE, POST_KIND, POSTS, PROFILES, SOURCES
+from pipeline.state.sources import KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
 
-SMALL_LIMIT: Final = 32
+SMALL_LIMIT: Final = 64
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
 
-EVIDENCE_A_SETTLE: Final = 64
-"""Lines that a large row's evidence takes a settle; of more it takes an even sample."""
+EVIDENCE_A_SETTLE: Final = 512
+"""Events of large rows that evidence takes at once; of more (a replay at full speed) it takes an even sample."""
+
+STAGED: Final = 8_192
+"""Events staged before they are applied: many for one array operation, few enough for their memory to be used again."""
 
 APPLIED, DUPLICATE, LATE, FORGOTTEN, DEAD = range(5)
 FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
@@ -46,7 +51,7 @@ class StateConfig:
     record_limit: int = 65_536
 
 
-_E = TypeVar("_E", Engagement, Post, Profile, Tick)
+_C = TypeVar("_C", bound=Columns)
 _PROFILE: Final = msgspec.json.Decoder(Profile)
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -90,20 +95,22 @@ class Partition:
         """What changed since it was last emitted."""
         self.applied: NDArray[np.int64] | None = None
         """[rows, sources] the position each row has absorbed, while restored rows are ahead of `positions`."""
+        self.ahead = np.zeros(len(SOURCES), np.int64)
+        """The greatest of `applied`, by source."""
         self.horizons = [
             IdHorizon(self.config.dedupe_seconds, max(1, self.config.dedupe_ids // 4)) for _ in range(PROFILES)
         ]
         self._log_time = [0] * len(SOURCES)
         limit = self.config.record_limit
         self._engagements = {
-            source: Decoder(Engagement, limit, key=_target, kind=kind) for source, kind in KIND_OF_SOURCE.items()
+            source: Decoder(Engagement, EngagementColumns, limit, kind=kind) for source, kind in KIND_OF_SOURCE.items()
         }
-        self._posts = Decoder(Post, limit, key=_author)
-        self._profiles = Decoder(Profile, limit, key=_user)
-        self._ticks = Decoder(Tick, limit)
+        self._posts = Decoder(Post, PostColumns, limit)
+        self._profiles = Decoder(Profile, ProfileColumns, limit)
+        self._ticks = Decoder(Tick, TickColumns, limit)
         self._staged_rows: list[NDArray[np.int64]] = []
         self._staged: list[NDArray[np.void]] = []
-        self._staged_lines: list[str] = []
+        self._texts = Texts()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -153,82 +160,51 @@ class Partition:
                 refusals = self._fold_ticks(self._ticks.decode(records))
             self._count(source, DEAD, np.array([refusal.offset for refusal in refusals], np.int64))
         self.positions[source] = records.end
-        if self.applied is not None and (self.applied <= self.positions).all():
+        if self.applied is not None and (self.ahead <= self.positions).all():
             self.applied = None
         return refusals
 
-    def _fold_engagements(self, source: int, decoded: Decoded[Engagement]) -> list[Refusal]:
+    def _fold_engagements(self, source: int, decoded: Decoded[EngagementColumns]) -> list[Refusal]:
         decoded, time = self._in_time(decoded)
-        events = decoded.events
-        n = len(events)
-        if not n:
+        rows = self._rows_of(decoded)
+        if rows is None:
+            return self._fold_engagements(source, _without_bad_users(decoded))
+        if not len(rows):
             return decoded.refusals
+        columns = decoded.columns
+        undo = np.array(columns.undo, np.bool_)
         offsets = np.array(decoded.offsets, np.int64)
-        targets = [e.target for e in events]
-        rows, decoded_ok = self._rows_of(targets)
-        if not decoded_ok:
-            return self._fold_engagements(source, _without_bad_users(decoded, targets))
-        flags = np.array([e.undo for e in events], np.bool_)
-        actors = [e.actor for e in events]
-        fates = self._fates_of(source, [e.id for e in events], flags, rows, offsets, time)
-        packed = np.zeros(n, EVENT)
-        packed["actor"] = ev.actor_digests(actors)
-        seconds = time // 1000
-        packed["time"] = seconds
-        packed["kind"] = source
-        marks = flags.astype(np.uint8)
-        mutual = [e.mutual for e in events]
-        if mutual.count(None) + mutual.count(False) != n:  # noqa: FBT003
-            marks |= np.array([m is True for m in mutual], np.uint8) * np.uint8(ev.MUTUAL)
-        own = np.array([actor == target for actor, target in zip(actors, targets, strict=True)], np.bool_)
-        marks[own] |= ev.SELF
-        packed["flags"] = marks
-        nth = self._stamp([e.actor_nth for e in events], ev.NTH_LAST, weights.NO_STAMP)
-        worth = weights.worth(self.network[rows].astype(np.int64), packed["kind"].astype(np.int64), nth)
-        worth[own] = 0
-        packed["worth"] = np.where(flags, -worth, worth)
-        packed["nth"] = np.where(nth < 0, ev.NTH_UNKNOWN, nth)
-        packed["age"] = self._ages([e.actor_since for e in events], time)
-        packed["score"] = self._scores([e.actor_score for e in events])
-        lines = [f"{e.actor}{FIELD}{e.object or ''}{FIELD}{','.join(e.tags) if e.tags else ''}" for e in events]
-        if "".join(lines).count(FIELD) != 2 * n or any("\n" in text for text in lines):
-            lines = [_clean(e) for e in events]
-        take = fates.take
-        np.maximum.at(self.last, rows[take], time[take])
-        self._stage(rows, packed, lines, take)
+        fates = self._fates_of(source, columns.ids, undo, rows, offsets, time)
+        packed = pack_engagements(columns, source, time, self.network[rows].astype(np.int64), undo)
+        np.maximum.at(self.last, rows[fates.take], time[fates.take])
+        self._texts.extend(columns, fates.take)
+        self._stage(rows, packed, fates.take)
         self._count_fates(source, offsets, fates)
         return decoded.refusals
 
-    def _fold_posts(self, decoded: Decoded[Post]) -> list[Refusal]:
+    def _fold_posts(self, decoded: Decoded[PostColumns]) -> list[Refusal]:
         decoded, time = self._in_time(decoded)
-        posts = decoded.events
-        n = len(posts)
-        if not n:
+        rows = self._rows_of(decoded)
+        if rows is None:
+            return self._fold_posts(_without_bad_users(decoded))
+        if not len(rows):
             return decoded.refusals
+        undo = np.array(decoded.columns.undo, np.bool_)
         offsets = np.array(decoded.offsets, np.int64)
-        authors = [post.author for post in posts]
-        rows, decoded_ok = self._rows_of(authors)
-        if not decoded_ok:
-            return self._fold_posts(_without_bad_users(decoded, authors))
-        undo = np.array([post.undo for post in posts], np.bool_)
-        fates = self._fates_of(POSTS, [post.id for post in posts], undo, rows, offsets, time)
-        packed = np.zeros(n, EVENT)
-        packed["time"] = time // 1000
-        packed["kind"] = POST_KIND
-        packed["flags"] = undo
-        self._stage(rows, packed, [""] * n, fates.take)
+        fates = self._fates_of(POSTS, decoded.columns.ids, undo, rows, offsets, time)
+        self._texts.extend_posts(int(np.count_nonzero(fates.take)))
+        self._stage(rows, pack_posts(time, undo), fates.take)
         self._count_fates(POSTS, offsets, fates)
         return decoded.refusals
 
-    def _fold_profiles(self, decoded: Decoded[Profile]) -> list[Refusal]:
+    def _fold_profiles(self, decoded: Decoded[ProfileColumns]) -> list[Refusal]:
         decoded, _ = self._in_time(decoded)
-        users = [profile.user for profile in decoded.events]
-        rows, decoded_ok = self._rows_of(users)
-        if not decoded_ok:
-            return self._fold_profiles(_without_bad_users(decoded, users))
+        rows = self._rows_of(decoded)
+        if rows is None:
+            return self._fold_profiles(_without_bad_users(decoded))
         offsets = np.array(decoded.offsets, np.int64)
-        older = np.zeros(len(users), np.bool_)
-        for i, (row, profile) in enumerate(zip(rows.tolist(), decoded.events, strict=True)):
+        older = np.zeros(len(rows), np.bool_)
+        for i, (row, profile) in enumerate(zip(rows.tolist(), decoded.columns.profiles, strict=True)):
             held = self.profile(row)
             older[i] = held is not None and held.time > profile.time
             if not older[i]:
@@ -238,9 +214,9 @@ class Partition:
         self._count(PROFILES, LATE, offsets[older])
         return decoded.refusals
 
-    def _fold_ticks(self, decoded: Decoded[Tick]) -> list[Refusal]:
+    def _fold_ticks(self, decoded: Decoded[TickColumns]) -> list[Refusal]:
         decoded, _ = self._in_time(decoded)
-        self._count(SOURCES.index("ticks"), APPLIED, np.array(decoded.offsets, np.int64))
+        self._count(TICKS, APPLIED, np.array(decoded.offsets, np.int64))
         return decoded.refusals
 
     def set_profile(self, row: int, profile: Profile) -> None:
@@ -255,55 +231,50 @@ class Partition:
         held = self.profiles.get(row)
         return _PROFILE.decode(held) if held is not None else None
 
-    def _in_time(self, decoded: "Decoded[_E]") -> "tuple[Decoded[_E], NDArray[np.int64]]":
+    def _in_time(self, decoded: Decoded[_C]) -> tuple[Decoded[_C], NDArray[np.int64]]:
         """Refuse what lies too far in the future, and move `as_of` on by the rest."""
+        times = decoded.columns.times
         try:
-            time = np.array([e.time for e in decoded.events], np.int64)
+            time = np.array(times, np.int64)
         except OverflowError:
-            time = np.array([min(e.time, 1 << 62) for e in decoded.events], np.int64)
+            time = np.array([min(ms, 1 << 62) for ms in times], np.int64)
         limit = np.array(decoded.timestamps, np.int64) + self.config.future_ms
         ahead = time > limit
         if ahead.any():
             for i in np.flatnonzero(ahead).tolist():
                 detail = f"event time {time[i]} is {(time[i] - limit[i]) // 1000} s past the limit"
                 decoded.refusals.append(Refusal(decoded.offsets[i], decoded.values[i], "future_time", detail))
-            keep = np.flatnonzero(~ahead).tolist()
-            decoded = _only(decoded, keep)
+            decoded = decoded.select(np.flatnonzero(~ahead).tolist())
             time = time[~ahead]
         if len(time):
             self.as_of = max(self.as_of, int(time.max()))
         return decoded, time
 
-    def _rows_of(self, users: list[str]) -> tuple[NDArray[np.int64], bool]:
-        index = self.index
-        found = list(map(index.get, map(str.encode, users)))
+    def _rows_of(self, decoded: Decoded[_C]) -> NDArray[np.int64] | None:
+        """Return the rows of the events' users, new ones where there are none; None if a user's id is none."""
+        found = list(map(self.index.get, decoded.keys))
         if None in found:
-            for i, row in enumerate(found):
-                if row is None:
-                    user = users[i]
-                    if not is_user_id(user):
-                        return np.zeros(0, np.int64), False
-                    found[i] = self.add_row(user.encode())
-        return np.array(found, np.int64), True
+            places = [i for i, row in enumerate(found) if row is None]
+            users = decoded.columns.users
+            if not all(is_user_id(users[i]) for i in places):
+                return None
+            self.add_rows(list(dict.fromkeys(decoded.keys[i] for i in places)))
+            found = list(map(self.index.get, decoded.keys))
+        return np.array(found, np.int64)
 
-    def add_row(self, key: bytes) -> int:
-        """Return the row of a user id, a new one if there is none."""
-        held = self.index.get(key)
-        if held is not None:
-            return held
-        row = len(self.ids)
-        if row == self._room:
-            self._grow(max(256, row + row // 2))
-        self.index[key] = row
-        self.ids.append(key)
-        self.events.append(b"")
-        self.lines.append(b"")
-        self.network[row] = weights.network_index(network_of(key.decode()))
-        self.large[row] = -1
-        self.emitted[row] = np.nan
-        if self.applied is not None:
-            self.applied[row] = 0
-        return row
+    def add_rows(self, keys: list[bytes]) -> None:
+        """Make a row for each of some user ids that have none."""
+        first, end = len(self.ids), len(self.ids) + len(keys)
+        if end > self._room:
+            self._grow(max(256, end, self._room + self._room // 2))
+        self.index.update(zip(keys, range(first, end), strict=True))
+        self.ids += keys
+        empty = [b""] * len(keys)
+        self.events += empty
+        self.lines += empty
+        self.network[first:end] = [weights.network_index(network_of(key.decode())) for key in keys]
+        self.large[first:end] = -1
+        self.emitted[first:end] = np.nan
 
     def _grow(self, room: int) -> None:
         for name in ("network", "large", "last", "emitted", "generation", "dirty", "owed"):
@@ -320,13 +291,13 @@ class Partition:
     def _fates_of(
         self,
         source: int,
-        ids: list[str],
+        ids: list[bytes],
         undo: NDArray[np.bool_],
         rows: NDArray[np.int64],
         offsets: NDArray[np.int64],
         time: NDArray[np.int64],
     ) -> "_Fates":
-        digests = ev.id_digests(ids)
+        digests = ev.digests(ids).reshape(-1, 2)
         if undo.any():
             digests = digests ^ undo.astype(np.uint64)[:, None]
         seconds = time // 1000
@@ -343,18 +314,15 @@ class Partition:
             self.owed[rows[absorbed]] = True
         return _Fates(take, duplicate, late)
 
-    def _stage(
-        self, rows: NDArray[np.int64], packed: NDArray[np.void], lines: list[str], take: NDArray[np.bool_]
-    ) -> None:
+    def _stage(self, rows: NDArray[np.int64], packed: NDArray[np.void], take: NDArray[np.bool_]) -> None:
         if not take.all():
-            kept = np.flatnonzero(take)
-            rows, packed = rows[kept], packed[kept]
-            lines = [lines[i] for i in kept.tolist()]
+            rows, packed = rows[take], packed[take]
         self._staged_rows.append(rows)
         self._staged.append(packed)
-        self._staged_lines.extend(lines)
         self.dirty[rows] = True
         self.owed[rows] = True
+        if len(self._texts) >= STAGED:
+            self._apply_staged()
 
     def _count_fates(self, source: int, offsets: NDArray[np.int64], fates: "_Fates") -> None:
         self._count(source, APPLIED, offsets[~fates.duplicate & ~fates.late])
@@ -365,65 +333,55 @@ class Partition:
         # A record that was counted before a crash keeps the fate it had.
         self.fates[fate] += int(np.count_nonzero(offsets >= self.counted[source]))
 
-    @staticmethod
-    def _stamp(values: list[int | None], greatest: int, missing: int) -> NDArray[np.int64]:
-        known = [missing if value is None else value if value < greatest else greatest for value in values]
-        return np.array(known, np.int64)
-
-    @staticmethod
-    def _ages(since: list[int | None], time: NDArray[np.int64]) -> NDArray[np.int64]:
-        if since.count(None) == len(since):
-            return np.zeros(len(since), np.int64)
-        first = np.array([-1 if value is None else value if value < 1 << 62 else 1 << 62 for value in since], np.int64)
-        days = np.clip((time - first) // 86_400_000, 0, ev.AGE_LAST - 1)
-        return np.where(first < 0, 0, days + 1)
-
-    @staticmethod
-    def _scores(scores: list[float | None]) -> NDArray[np.int64]:
-        if scores.count(None) == len(scores):
-            return np.zeros(len(scores), np.int64)
-        known = np.array([-1.0 if score is None else score for score in scores])
-        return np.where(known < 0, 0, np.rint(known * 2).astype(np.int64) + 1)
-
     # -- settling
 
     def settle(self) -> None:
         """Apply what is staged: afterwards the rows are the log's up to `positions`."""
+        self._apply_staged()
+        self.large_rows.settle()
+
+    def _apply_staged(self) -> None:
         self.large_rows.advance(self.as_of // 1000)
         if not self._staged:
             return
         rows = np.concatenate(self._staged_rows)
         packed = np.concatenate(self._staged)
-        lines = self._staged_lines
-        self._staged_rows, self._staged, self._staged_lines = [], [], []
+        texts, self._texts = self._texts, Texts()
+        self._staged_rows, self._staged = [], []
         order = np.argsort(rows, kind="stable")
         rows, packed = rows[order], packed[order]
         is_small = self.large[rows] < 0
         if is_small.all():
-            self._settle_small(rows, packed, lines, order)
+            self._settle_small(rows, packed, texts, order)
             return
-        self._settle_small(rows[is_small], packed[is_small], lines, order[is_small])
-        self._settle_large(rows[~is_small], packed[~is_small], lines, order[~is_small])
+        self._settle_small(rows[is_small], packed[is_small], texts, order[is_small])
+        self._settle_large(rows[~is_small], packed[~is_small], texts, order[~is_small])
 
     def _settle_small(
-        self, rows: NDArray[np.int64], packed: NDArray[np.void], lines: list[str], order: NDArray[np.int64]
+        self,
+        rows: NDArray[np.int64],
+        packed: NDArray[np.void],
+        staged: Texts,
+        order: NDArray[np.int64],
     ) -> None:
         if not len(rows):
             return
-        touched, start = np.unique(rows, return_index=True)
-        ends = np.append(start[1:], len(rows)).tolist()
-        blob = packed.tobytes()
+        start = np.flatnonzero(np.diff(rows, prepend=-1))
+        ends = np.append(start[1:], len(rows))
         size = EVENT.itemsize
-        events, texts, order_list = self.events, self.lines, order.tolist()
+        blob = packed.tobytes()
+        text, text_ends = staged.lines(order.tolist())
+        text_start, text_stop = np.append(0, text_ends)[start].tolist(), text_ends[ends - 1].tolist()
+        events, texts = self.events, self.lines
         crowded: list[int] = []
         limit = SMALL_LIMIT * size
-        for row, first, end in zip(touched.tolist(), start.tolist(), ends, strict=True):
-            kept = events[row] + blob[first * size : end * size]
+        touched = zip(
+            rows[start].tolist(), (start * size).tolist(), (ends * size).tolist(), text_start, text_stop, strict=True
+        )
+        for row, first, end, text_first, text_end in touched:
+            kept = events[row] + blob[first:end]
             events[row] = kept
-            if end - first == 1:
-                texts[row] += f"{lines[order_list[first]]}\n".encode()
-            else:
-                texts[row] += "".join([f"{lines[i]}\n" for i in order_list[first:end]]).encode()
+            texts[row] += text[text_first:text_end]
             if len(kept) > limit:
                 crowded.append(row)
         if crowded:
@@ -435,20 +393,20 @@ class Partition:
         self.large[rows] = large
         self.large_rows.add(large[place], packed)
         for row in rows.tolist():
-            evidence = self.evidence[row] = Evidence()
-            evidence.add(text for text in self.lines[row].decode().split("\n") if text)
+            self.evidence[row] = Evidence.of_lines(self.lines[row])
             self.events[row] = self.lines[row] = b""
 
     def _settle_large(
-        self, rows: NDArray[np.int64], packed: NDArray[np.void], lines: list[str], order: NDArray[np.int64]
+        self,
+        rows: NDArray[np.int64],
+        packed: NDArray[np.void],
+        staged: Texts,
+        order: NDArray[np.int64],
     ) -> None:
         self.large_rows.add(self.large[rows].astype(np.int64), packed)
-        touched, start = np.unique(rows, return_index=True)
-        ends = np.append(start[1:], len(rows)).tolist()
-        order_list = order.tolist()
-        for row, first, end in zip(touched.tolist(), start.tolist(), ends, strict=True):
-            step = max(1, (end - first) // EVIDENCE_A_SETTLE)
-            self.evidence[row].add([text for i in order_list[first:end:step] if (text := lines[i])])
+        step = -(-len(rows) // EVIDENCE_A_SETTLE)
+        for row, place in zip(rows[::step].tolist(), order[::step].tolist(), strict=True):
+            self.evidence[row].add(staged, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,39 +418,11 @@ class _Fates:
     late: NDArray[np.bool_]
 
 
-def _target(event: Engagement) -> str:
-    return event.target
-
-
-def _author(post: Post) -> str:
-    return post.author
-
-
-def _user(profile: Profile) -> str:
-    return profile.user
-
-
-def _clean(event: Engagement) -> str:
-    """Return a line without the separators that stand in one of its fields."""
-    fields = [event.actor, event.object or "", ",".join(event.tags) if event.tags else ""]
-    return FIELD.join(field.replace(FIELD, " ").replace("\n", " ") for field in fields)
-
-
-def _only(decoded: "Decoded[_E]", keep: list[int]) -> "Decoded[_E]":
-    return Decoded(
-        [decoded.events[i] for i in keep],
-        [decoded.offsets[i] for i in keep],
-        [decoded.timestamps[i] for i in keep],
-        [decoded.values[i] for i in keep],
-        decoded.refusals,
-    )
-
-
-def _without_bad_users(decoded: "Decoded[_E]", users: list[str]) -> "Decoded[_E]":
+def _without_bad_users(decoded: Decoded[_C]) -> Decoded[_C]:
     """Refuse the events whose user id has no network or no native id."""
-    keep = [i for i, user in enumerate(users) if is_user_id(user)]
+    users = decoded.columns.users
     for i, user in enumerate(users):
         if not is_user_id(user):
             detail = f"{user!r} is not network:native-id"
             decoded.refusals.append(Refusal(decoded.offsets[i], decoded.values[i], "invalid_user", detail))
-    return _only(decoded, keep)
+    return decoded.select([i for i, user in enumerate(users) if is_user_id(user)])

@@ -166,7 +166,7 @@ class _ActorSums:
         place, entries, last = place[inside], entries[inside], last[inside]
         if not len(place):
             return
-        order = np.lexsort((entries["actor"], place))
+        order = actors.by_lane(place, entries["actor"])
         place, entries, last = place[order], entries[order], last[order]
         new = np.empty(len(place), np.bool_)
         new[0] = True

@@ -22,7 +22,7 @@ from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
 from pipeline.topics import ensure_topics
 
-FETCH_BYTES: Final = 1 << 20
+FETCH_BYTES: Final = 512 << 10
 BATCH_BYTES: Final = 512 << 10
 """Below the broker's limit of 1 MiB for a batch."""
 
@@ -44,10 +44,10 @@ class App(faust.App):
         await super().on_first_start()
 
 
-def create_app(settings: Settings) -> App:
-    """Return the worker's app."""
+def create_app(settings: Settings, name: str | None = None) -> App:
+    """Return the worker's app; `name` is its consumer group's, and stands in its changelog's."""
     app = App(
-        settings.topic_prefix + "worker",
+        name or settings.topic_prefix + "worker",
         broker=f"clout://{';'.join(bootstrap_servers(settings))}",
         broker_credentials=_credentials(settings),
         broker_session_timeout=settings.session_timeout_s,
@@ -60,12 +60,14 @@ def create_app(settings: Settings) -> App:
         consumer_group_instance_id=settings.group_instance_id or None,
         producer_request_timeout=30.0,
         producer_max_batch_size=BATCH_BYTES,
+        # Rows and documents shrink to a third; the broker is what a flush waits for.
+        producer_compression_type="lz4",
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,
         topic_disable_leader=True,
         table_standby_replicas=0,
         # Batches, not records: what waits here is fetched again after a rebalance.
-        stream_buffer_maxsize=64,
+        stream_buffer_maxsize=32,
         stream_wait_empty=False,
         TableManager=BulkTableManager,
         # An agent that is restarted would go on behind the batch that failed.

@@ -20,8 +20,7 @@ class BatchWriter:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
-        self._batches: list[tuple[str, int, BatchBuilder]] = []
-        self._open: dict[tuple[str, int], BatchBuilder] = {}
+        self._lanes: dict[tuple[str, int], list[BatchBuilder]] = {}
         self.records = 0
         self.bytes = 0
 
@@ -35,7 +34,8 @@ class BatchWriter:
         headers: list[Header] = NO_HEADERS,
     ) -> None:
         """Add a record; `now` is its Kafka timestamp, Unix ms."""
-        batch = self._open.get((topic, partition)) or self._new(topic, partition)
+        lane = self._lanes.get((topic, partition))
+        batch = lane[-1] if lane else self._new(topic, partition)
         if batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
             batch = self._new(topic, partition)
             batch.append(timestamp=now, key=key, value=value, headers=headers)
@@ -43,8 +43,8 @@ class BatchWriter:
         self.bytes += len(value or b"")
 
     def _new(self, topic: str, partition: int) -> BatchBuilder:
-        batch = self._open[topic, partition] = self._producer.create_batch()
-        self._batches.append((topic, partition, batch))
+        batch: BatchBuilder = self._producer.create_batch()
+        self._lanes.setdefault((topic, partition), []).append(batch)
         return batch
 
     async def flush(self) -> None:
@@ -54,17 +54,20 @@ class BatchWriter:
         Raises:
             ChangelogWriteError: A batch was not acknowledged: nothing that depends on it may be committed.
         """
-        batches, self._batches = self._batches, []
-        self._open.clear()
+        lanes, self._lanes = self._lanes, {}
         try:
-            waiting = []
-            for topic, partition, batch in batches:
-                batch.close()
-                waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*(self._send(topic, number, batches) for (topic, number), batches in lanes.items()))
         except KafkaError as exc:
-            topics = sorted({topic for topic, _, _ in batches})
+            topics = sorted({topic for topic, _ in lanes})
             raise ChangelogWriteError(
                 f"the broker did not acknowledge {', '.join(topics)} ({type(exc).__name__}: {exc}): nothing was "
                 "committed; the worker continues from the last commit when it is started again"
             ) from exc
+
+    async def _send(self, topic: str, partition: int, batches: list[BatchBuilder]) -> None:
+        """Send one partition's batches; the producer takes the next when the one before is under way."""
+        waiting = []
+        for batch in batches:
+            batch.close()
+            waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*waiting)

@@ -32,8 +32,8 @@ _log = get_logger(__name__)
 CATCHING_UP: Final = 50_000
 """Records of lag from which on a worker is catching up, some seconds of a busy deployment."""
 
-CATCHUP_INTERVAL_S: Final = 1.0
-"""Time between rounds while catching up: rows that many events touch are written once."""
+CATCHUP_INTERVAL_S: Final = 15.0
+"""Time between rounds while catching up: rows that many events touch are written once. A crash costs as much again."""
 
 DETAILS_A_ROUND: Final = 256
 """Details emitted in a round and partition: they must not hold up scores."""
@@ -100,10 +100,19 @@ class CommitRounds:
         self._last_round = time.monotonic()
         metrics.ROUND_DURATION.observe(self._last_round - started)
         moved = {tp: offset for tp, offset in plan.positions.items() if self._committed.get(tp) != offset}
-        if not moved or not await consumer.commit_positions(moved):
-            return False
-        self._committed.update(moved)
-        return True
+        committed = bool(moved) and await consumer.commit_positions(moved)
+        if committed:
+            self._committed.update(moved)
+        metrics.UNCOMMITTED.set(self._uncommitted())
+        return committed
+
+    def _uncommitted(self) -> int:
+        """Return how many input partitions stand further than what was committed."""
+        return sum(
+            int(part.positions[source]) > self._committed.get(TP(self._table.topic(source), number), 0)
+            for number, part in self._table.partitions_held.items()
+            for source in range(len(SOURCES))
+        )
 
     def forget_commits(self) -> None:
         """After a rebalance: what was committed is not known any more."""
@@ -112,7 +121,7 @@ class CommitRounds:
     def _plan(self, parts: list[Partition], started: float, *, catching_up: bool) -> _Plan:
         plan = _Plan()
         now = self._clock()
-        since = max(started - self._last_round, 0.05)
+        since = min(max(started - self._last_round, 0.05), CATCHUP_INTERVAL_S)
         budget = int(self._share * since / self._row_cost) if catching_up else None
         for part in parts:
             part.settle()

@@ -47,13 +47,15 @@ class Emission:
         self._owed_since = np.zeros(0, np.int64)
         self._details_at = np.zeros(0, np.int64)
         self._urgent = np.zeros(0, np.bool_)
+        self._backlog = np.zeros(0, np.bool_)
         self._details_owed = np.zeros(0, np.bool_)
         self._cursor = 0
 
     def _grow(self, part: Partition) -> None:
         if len(self._emitted_at) == part.room:
             return
-        fills = {"_emitted_at": _NEVER, "_owed_since": -1, "_details_at": _NEVER, "_urgent": 0, "_details_owed": 0}
+        fills = {"_emitted_at": _NEVER, "_owed_since": -1, "_details_at": _NEVER}
+        fills |= {"_urgent": 0, "_backlog": 0, "_details_owed": 0}
         for name, fill in fills.items():
             column = getattr(self, name)
             grown = np.full(part.room, fill, column.dtype)
@@ -75,13 +77,20 @@ class Emission:
         since = self._owed_since[:n]
         since[owed & (since < 0)] = now
         self._details_owed[:n] |= part.dirty[:n]
-        if limit is None:
-            looked = np.flatnonzero(owed & (part.dirty[:n] | self._is_late(part, now) | self._waits(part, now)))
-        else:
+        dirty = part.dirty[:n]
+        if limit is not None:
+            # Nobody looks how far these moved: they are due as soon as there is time.
+            self._backlog[:n] |= dirty
             looked = self._longest_owed(owed, limit)
+        elif dirty.any():
+            looked = np.flatnonzero(owed & (dirty | self._is_late(part, now) | self._waits(part, now)))
+        else:
+            # Nothing happened: time to settle what is owed.
+            looked = np.flatnonzero(owed)
         out: list[Due] = []
+        everything = limit is not None or not dirty.any()
         for start in range(0, len(looked), CHUNK):
-            due = self._due(part, looked[start : start + CHUNK], now, everything=limit is not None)
+            due = self._due(part, looked[start : start + CHUNK], now, everything=everything)
             if len(due.rows):
                 out.append(due)
         return out
@@ -91,7 +100,7 @@ class Emission:
 
     def _waits(self, part: Partition, now: int) -> NDArray[np.bool_]:
         n = len(part)
-        return self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now)
+        return self._backlog[:n] | (self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now))
 
     def _longest_owed(self, owed: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
         """Go around the owed rows, so that everyone's turn comes."""
@@ -112,12 +121,13 @@ class Emission:
         moved = first | (np.abs(rounded(scores.score) - before) >= self._delta - 1e-4)
         free = self._emitted_at[rows] + self._interval_ms <= now
         late = self._owed_since[rows] + self._settle_ms <= now
-        chosen = (moved & free) | late | everything
+        chosen = (moved & free) | late | self._backlog[rows] | everything
         self._urgent[rows] = moved & ~chosen
         picked = np.flatnonzero(chosen)
         rows = rows[picked]
         self._emitted_at[rows] = now
         self._owed_since[rows] = -1
+        self._backlog[rows] = False
         part.owed[rows] = False
         if len(picked) == len(chosen):
             return Due(rows, seen, scores)

@@ -36,11 +36,11 @@ class Fetched:
         keys: list[bytes | None] = []
         values: list[bytes | None] = []
         for batch in self.batches:
-            for record in batch:
-                offsets.append(record.offset)
-                timestamps.append(record.timestamp)
-                keys.append(record.key)
-                values.append(record.value)
+            parsed = list(batch)
+            offsets += [record.offset for record in parsed]
+            timestamps += [record.timestamp for record in parsed]
+            keys += [record.key for record in parsed]
+            values += [record.value for record in parsed]
         run = Records(offsets[0] if offsets else self.first, self.end, offsets, timestamps, keys, values)
         return run.since(self.first) if offsets and offsets[0] < self.first else _begin(run, self.first)
 
