@@ -50,6 +50,10 @@ format: $(VENV)/dev.stamp ## Format the code and write the generated schemas
 bench: $(VENV)/dev.stamp ## Measure throughput and freshness; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; takes half an hour
+	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+
 .PHONY: validity
 validity: $(VENV)/dev.stamp ## Measure what the score is worth; writes build/validity.json
 	@$(BIN)/python -m tests.validity

@@ -18,3 +18,15 @@ def nemesis() -> Nemesis:
 def trial(cluster: Cluster, nemesis: Nemesis) -> Trial:
     """A trial against the embedded broker."""
     return Trial(cluster, nemesis, Ledger(nemesis.seed))
+
+
+@pytest.fixture
+def kafka_trial(kafka_cluster: Cluster, nemesis: Nemesis) -> Trial:
+    """A trial against Apache Kafka."""
+    return Trial(kafka_cluster, nemesis, Ledger(nemesis.seed))
+
+
+@pytest.fixture
+def own_kafka_trial(own_kafka_cluster: Cluster, nemesis: Nemesis) -> Trial:
+    """A trial against an Apache Kafka that may be killed."""
+    return Trial(own_kafka_cluster, nemesis, Ledger(nemesis.seed))

@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from pipeline.lookup import keys
-from pipeline.settings import Settings
 from schemas import ScoreDocument
 from tests.support.cluster import Cluster, Logged, Role
 from tests.support.eventually import eventually
@@ -27,8 +26,8 @@ LEADER: Final = "twitter:88"
 
 
 @pytest.fixture(autouse=True)
-def _data_dir(settings: Settings) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+def _data_dir(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
 
 
 @dataclass(frozen=True, slots=True)

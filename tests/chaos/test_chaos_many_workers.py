@@ -1,0 +1,101 @@
+"""Several workers that join, leave, die and freeze under load: every acknowledged event is counted once."""
+
+import pytest
+
+from tests.chaos.trial import Trial, generations, recovered_rows
+from tests.support.cluster import Role
+
+pytestmark = pytest.mark.integration
+
+
+def join_and_leave(trial: Trial, steps: int, most: int = 3) -> None:
+    """Let workers join, leave on SIGTERM and be killed, in random order; one stays at least."""
+    ended: list[Role] = []
+    with trial.load():
+        workers = [trial.worker().wait_ready()]
+        for _ in range(steps):
+            if len(workers) == 1 or (len(workers) < most and trial.nemesis.chance(0.5)):
+                workers.append(trial.worker())
+                trial.nemesis.note(f"{workers[-1].name} joins")
+                if trial.nemesis.chance(0.7):
+                    workers[-1].wait_ready()
+            else:
+                ended.append(workers.pop(trial.nemesis.random.randrange(len(workers))))
+                if trial.nemesis.chance(0.5):
+                    trial.kill(ended[-1])
+                else:
+                    trial.nemesis.note(f"SIGTERM for {ended[-1].name}")
+                    assert ended[-1].stop(10) == 0
+            trial.nemesis.moment(0.2, 3.0)
+    trial.settle(workers)
+    trial.check()
+    everyone = [*workers, *ended]
+    assert max(generations(worker.log) for worker in everyone) > 1, "a rebalance was seen"
+    assert any(rows > 0 for worker in everyone for rows in recovered_rows(worker.log)), "a state has moved"
+    assert [worker.stop(10) for worker in workers] == [0] * len(workers)
+
+
+def restart_on_sigterm(trial: Trial, restarts: int) -> None:
+    """Stop the worker at random moments and start it again; it ends with status 0 within 10 s."""
+    with trial.load():
+        worker = trial.worker()
+        for _ in range(restarts):
+            trial.wait_until_it_folds(worker)
+            trial.nemesis.moment(0.0, 1.0)
+            assert worker.stop(10) == 0
+            trial.nemesis.note(f"SIGTERM for {worker.name}")
+            worker = trial.worker()
+        trial.wait_until_it_folds(worker)
+    trial.settle([worker])
+    assert recovered_rows(worker.log)[-1] > 0
+    trial.check()
+
+
+def freeze_one_of_two(trial: Trial, freezes: int) -> None:
+    """SIGSTOP one of two workers past its session, let the other take over, SIGCONT; then recover from it all."""
+    session_s = trial.cluster.settings.session_timeout_s
+    with trial.load():
+        workers = [trial.worker().wait_ready(), trial.worker().wait_ready()]
+        for number in range(freezes):
+            frozen, other = workers[number % 2], workers[1 - number % 2]
+            trial.wait_until_it_folds(frozen)
+            trial.nemesis.moment(0.0, 1.0)
+            before = generations(other.log)
+            frozen.freeze()
+            trial.nemesis.note(f"SIGSTOP of {frozen.name}")
+            trial.nemesis.moment(session_s + 2, session_s + 6)
+            assert generations(other.log) > before, "the other one has taken over"
+            frozen.thaw()
+            trial.nemesis.note(f"SIGCONT of {frozen.name}")
+            trial.wait_until_it_folds(frozen)
+    trial.settle(workers)
+    trial.check()
+    for worker in workers:
+        trial.kill(worker)
+    with trial.load():
+        successor = trial.worker()
+        trial.wait_until_it_folds(successor)
+        trial.nemesis.moment(1.0, 2.0)
+    trial.settle([successor])
+    trial.check()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_workers_that_join_and_leave_for_long_count_each_event_once(trial: Trial) -> None:
+    """Twenty steps."""
+    join_and_leave(trial, 20)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+def test_a_worker_restarted_by_sigterm_counts_each_event_once(trial: Trial) -> None:
+    """A clean stop commits what it folded."""
+    restart_on_sigterm(trial, 4)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+def test_a_worker_that_was_frozen_past_its_session_counts_nothing_twice(trial: Trial) -> None:
+    """Neither then, nor after the next recovery: its late writes are told from its successor's."""
+    freeze_one_of_two(trial, 2)
