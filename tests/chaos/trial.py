@@ -25,7 +25,6 @@ class Trial:
         self.cluster = cluster
         self.nemesis = nemesis
         self.ledger = ledger
-        cluster.settings.data_dir.mkdir(parents=True, exist_ok=True)
 
     def load(self, rate: float = RATE) -> Load:
         """Return traffic that flows while its context is open."""

@@ -25,11 +25,6 @@ LEADER: Final = "twitter:88"
 """Who announced the discovery, and leads the whole file."""
 
 
-@pytest.fixture(autouse=True)
-def _data_dir(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-
-
 @dataclass(frozen=True, slots=True)
 class Tally:
     """The last line of an agent."""

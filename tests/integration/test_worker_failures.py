@@ -1,7 +1,6 @@
 """What the worker cannot write it does not commit: it ends with a message, and the next one makes up for it."""
 
 import asyncio
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -74,11 +73,8 @@ async def committed(settings: Settings) -> dict[TopicPartition, int]:
         await consumer.stop()
 
 
-def test_a_changelog_that_refuses_a_write_stops_the_worker_before_the_commit(
-    kafka_cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_changelog_that_refuses_a_write_stops_the_worker_before_the_commit(kafka_cluster: Cluster) -> None:
     """Nothing is committed that is not in the changelog, also not while it stops; later everything is counted."""
-    (tmp_path / "data").mkdir()
     settings = kafka_cluster.settings
     asyncio.run(create_changelog(settings, SMALL))
     ledger = Ledger(1)

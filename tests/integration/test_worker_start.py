@@ -11,7 +11,6 @@ from tests.support.observed import metrics, read_topic
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.xfail(strict=True, reason="Faust makes its directory, but not the one that it lies in")
 def test_a_worker_starts_without_a_data_directory(cluster: Cluster) -> None:
     """As on a fresh machine."""
     assert not cluster.settings.data_dir.exists()
@@ -21,7 +20,6 @@ def test_a_worker_starts_without_a_data_directory(cluster: Cluster) -> None:
 @pytest.mark.xfail(strict=True, reason="each round writes the record of each partition where a source has no records")
 def test_an_idle_worker_writes_nothing(cluster: Cluster) -> None:
     """The changelog does not grow at rest."""
-    cluster.settings.data_dir.mkdir(parents=True)
     worker = cluster.start("worker").wait_ready()
     began = metrics(worker).total("clout_commit_round_duration_seconds_count")
 

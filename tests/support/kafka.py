@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.kafka import client_options
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port
+from pipeline.local.ports import free_port, is_listening
 from pipeline.settings import Settings
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
@@ -139,7 +139,7 @@ class Kafka(Logged):
 
     def _is_ready(self) -> bool:
         assert self.is_running(), self.output()
-        return answers(self.url)
+        return is_listening(self.port) and answers(self.url)
 
 
 def answers(url: str) -> bool:
