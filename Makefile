@@ -56,7 +56,7 @@ chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; take
 
 .PHONY: validity
 validity: $(VENV)/dev.stamp ## Measure what the score is worth; writes build/validity.json
-	@$(BIN)/python -m tests.validity
+	@$(BIN)/python -m tests.validity $(if $(DATA),--data $(DATA)) $(if $(CUTOFFS),--cutoffs $(CUTOFFS))
 
 .PHONY: lock
 lock: ## Write the lock files anew from pyproject.toml

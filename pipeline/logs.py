@@ -38,6 +38,10 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    if settings.log_level != "debug":
+        # What a library does at every start and stop is its own affair.
+        for name in ("faust", "mode", "aiokafka", "pipeline.streams", "httpx", "asyncio"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -117,7 +117,10 @@ class Oracle:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
         report = Report()
         consumer = AIOKafkaConsumer(
-            **client_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
+            **client_options(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
         )
         try:
             await consumer.start()
@@ -311,11 +314,11 @@ def replay_command(
 
 def _summary(report: Report, *, check: bool) -> str:
     fates = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.fates.items())
-    lines = [
-        f"records {report.records}: {fates}",
-        f"users {report.users}, documents compared {report.compared}{' with the log and Redis' if check else ''}: "
-        f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind",
-    ]
+    compared = f"users {report.users}, documents compared {report.compared}{' with the log and Redis' if check else ''}"
+    found = (
+        f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind"
+    )
+    lines = [f"records {report.records}: {fates}", f"{compared}: {found}"]
     lines += [f"  {text}" for text in report.differences[:_SHOWN]]
     lines += [f"  {user}: no document" for user in report.missing[:_SHOWN]]
     lines += [f"  {user}: behind" for user in report.behind[:_SHOWN]]

@@ -14,19 +14,26 @@ from schemas import KINDS, Kind
 DAY_MS: Final = 86_400_000
 
 
+LARGEST_LETTER: Final = 2 << 20
+"""Bytes: a record at a broker's usual limit of 1 MiB, and the headers of a dead letter."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
     """A topic without the deployment's prefix. `retention_days` is None for a compacted one."""
 
     name: str
     retention_days: int | None
+    max_bytes: int | None = None
+    """The longest record, where it is not the broker's default."""
 
     def config(self) -> dict[str, str]:
         """Return the topic's configuration at the broker."""
+        size = {} if self.max_bytes is None else {"max.message.bytes": str(self.max_bytes)}
         if self.retention_days is None:
             # A zombie's late write must still be there when the new owner looks (24 h).
-            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * DAY_MS)}
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS), **size}
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * DAY_MS), **size}
 
 
 KIND_TOPICS: Final[dict[Kind, str]] = {
@@ -53,7 +60,7 @@ TOPICS: Final = (
     TopicSpec("history", 400),
     TopicSpec("spikes", 92),
     TopicSpec("control", None),
-    TopicSpec("dead-letters", 30),
+    TopicSpec("dead-letters", 30, LARGEST_LETTER),
 )
 
 

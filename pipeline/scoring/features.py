@@ -28,7 +28,7 @@ class Features:
     posts: NDArray[np.float64]
     """[n, 3] faded number of posts."""
     worth: NDArray[np.float64]
-    """[n, 3] faded engagement: each event by its kind, its network and how busy the actor was that day; 1.0 = one like."""
+    """[n, 3] faded engagement: each by its kind, its network and how busy the actor was that day; 1.0 = one like."""
     reach: NDArray[np.float64]
     """[n, 3] faded number of distinct actors, each by quality (0..1: spam and mass actors aside)."""
     impact: NDArray[np.float64]

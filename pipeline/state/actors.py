@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.state.events import SELF, UNDO
+from pipeline.state.sources import POST_KIND
 
 ENTRY: Final = np.dtype(
     [
@@ -55,7 +56,8 @@ def entries_of(events: NDArray[np.void]) -> NDArray[np.void]:
 
 def is_engager(events: NDArray[np.void]) -> NDArray[np.bool_]:
     """Tell which events make their actor an engager: an undone one stays, so the undo itself says nothing."""
-    return (events["kind"] < 4) & ((events["flags"] & (UNDO | SELF)) == 0)  # noqa: PLR2004
+    engages: NDArray[np.bool_] = (events["kind"] < POST_KIND) & ((events["flags"] & (UNDO | SELF)) == 0)
+    return engages
 
 
 def by_lane(lane: NDArray[np.int64], actor: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -68,7 +70,9 @@ def by_lane(lane: NDArray[np.int64], actor: NDArray[np.uint64]) -> NDArray[np.in
     return order[np.argsort(lane[order], kind="stable")]
 
 
-def merge(row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+def merge(
+    row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int
+) -> tuple[NDArray[np.int64], NDArray[np.void]]:
     """
     Merge entries of the same row, slice and actor.
 
@@ -120,5 +124,3 @@ def truncate(
     rank = np.arange(len(row)) - np.repeat(start, np.diff(np.append(start, len(row))))
     first_out = np.flatnonzero(rank == SAMPLE)
     return rank < SAMPLE, row[first_out], piece[first_out], entries["actor"][first_out]
-
-

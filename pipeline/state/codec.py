@@ -90,7 +90,11 @@ def encode_rows(
     headers["as_of"] = partition.as_of
     headers["last"] = partition.last[rows]
     headers["emitted"] = partition.emitted[rows]
-    headers["positions"] = partition.positions
+    # A restored row may have absorbed more than the fold has reached again.
+    absorbed = (
+        partition.positions if partition.applied is None else np.maximum(partition.applied[rows], partition.positions)
+    )
+    headers["positions"] = absorbed
     for name, parts in (("profile", profiles), ("body", bodies), ("text", texts)):
         headers[name] = np.fromiter(map(len, parts), np.uint32, len(parts))
     packed, size, ids = headers.tobytes(), _HEADER.itemsize, partition.ids
@@ -131,7 +135,11 @@ def _sparse(column: NDArray[np.generic], used: NDArray[np.bool_]) -> list[bytes]
 def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
     """Return the record of the partition itself: its time, its positions and the fates it has counted."""
     value = _META.pack(
-        VERSION, generation, partition.as_of, *partition.positions.tolist(), *partition.fates.tolist()
+        VERSION,
+        generation,
+        partition.as_of,
+        *np.maximum(partition.positions, partition.counted).tolist(),
+        *partition.fates.tolist(),
     )
     return META_KEY, value
 
@@ -151,13 +159,7 @@ class _Header:
 
 
 def _decode(key: bytes, value: bytes) -> _Header:
-    if not value or value[0] != VERSION:
-        version = value[0] if value else 0
-        if version > VERSION:
-            raise UnsupportedVersionError(
-                f"the changelog's row {key!r} is of version {version}, this program reads up to {VERSION}: upgrade it"
-            )
-        raise ContractError(f"the changelog's row {key!r} has no version that was ever written: {value[:16]!r}")
+    _check_version(key, value)
     if len(value) < _HEADER_STRUCT.size:
         raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
     _, tier, planned, generation, as_of, last, emitted, *rest = _HEADER_STRUCT.unpack_from(value)
@@ -168,6 +170,8 @@ def _decode(key: bytes, value: bytes) -> _Header:
         raise ContractError(
             f"the changelog's row {key!r} says {body_end + text_len} bytes in its header and has {len(value)}"
         )
+    if tier not in (_SMALL, _LARGE):
+        raise ContractError(f"the changelog's row {key!r} is of tier {tier}, which was never written")
     return _Header(
         tier,
         bool(planned),
@@ -182,6 +186,16 @@ def _decode(key: bytes, value: bytes) -> _Header:
     )
 
 
+def _check_version(key: bytes, value: bytes) -> None:
+    version = value[0] if value else 0
+    if version > VERSION:
+        raise UnsupportedVersionError(
+            f"the changelog's row {key!r} is of version {version}, this program reads up to {VERSION}: upgrade it"
+        )
+    if version != VERSION:
+        raise ContractError(f"the changelog's row {key!r} has no version that was ever written: {value[:16]!r}")
+
+
 class Restore:
     """Rebuilds a partition from its changelog, a fetch at a time."""
 
@@ -190,6 +204,8 @@ class Restore:
         self._profile = msgspec.json.Decoder(Profile).decode
         self._planned: dict[int, bool] = {}
         self._large: dict[int, _Header] = {}
+        self._overwritten: set[int] = set()
+        self._meta_generation = 0
 
     def add(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         """
@@ -204,30 +220,42 @@ class Restore:
             part.applied = np.zeros((part.room, len(SOURCES)), np.int64)
         for key, value in records:
             if key == META_KEY:
-                self._add_meta(key, value)
+                self._add_meta(key, value or b"")
             elif value is not None:
-                self._add_row(key, _decode(key, value))
+                self._add_row(key, value)
 
-    def _add_meta(self, key: bytes, value: bytes | None) -> None:
+    def _add_meta(self, key: bytes, value: bytes) -> None:
         part = self.partition
-        if value is None or len(value) != _META.size:
-            raise ContractError(f"the changelog's record {key!r} has {len(value or b'')} bytes, not {_META.size}")
-        version, _, as_of, *rest = _META.unpack(value)
-        if version > VERSION:
-            raise UnsupportedVersionError(f"the changelog is of version {version}, this program reads up to {VERSION}")
+        _check_version(key, value)
+        if len(value) != _META.size:
+            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {_META.size}")
+        _, generation, as_of, *rest = _META.unpack(value)
+        if generation < self._meta_generation:
+            return
+        self._meta_generation = generation
         part.as_of = max(part.as_of, as_of)
         part.counted[:] = rest[: len(SOURCES)]
         part.fates[:] = rest[len(SOURCES) :]
 
-    def _add_row(self, key: bytes, header: _Header) -> None:
+    def _add_row(self, key: bytes, value: bytes) -> None:
         part = self.partition
+        header = _decode(key, value)
         row = part.index.get(key)
         if row is None:
             part.add_rows([key])
             row = part.index[key]
         elif header.generation < part.generation[row]:
-            # A worker that had lost the partition woke up and wrote late.
+            # A worker that had lost the partition woke up and wrote late: compaction would keep its record.
+            self._overwritten.add(row)
             return
+        self._overwritten.discard(row)
+        try:
+            self._put_row(row, header)
+        except (ValueError, IndexError, msgspec.MsgspecError) as exc:
+            raise ContractError(f"the changelog's row {key!r} cannot be read: {exc}") from exc
+
+    def _put_row(self, row: int, header: _Header) -> None:
+        part = self.partition
         part.generation[row] = header.generation
         part.as_of = max(part.as_of, header.as_of)
         part.last[row] = header.last
@@ -235,22 +263,19 @@ class Restore:
         assert part.applied is not None
         part.applied[row] = header.positions
         self._planned[row] = header.planned
-        if header.profile:
-            part.set_profile(row, self._profile(header.profile))
+        part.set_profile(row, self._profile(header.profile) if header.profile else None)
         if header.tier == _SMALL:
-            self._check_small(key, header)
+            if len(header.body) % EVENT.itemsize:
+                raise ValueError(f"{len(header.body)} bytes of events are no multiple of {EVENT.itemsize}")
+            header.text.decode()
             part.events[row], part.lines[row] = header.body, header.text
+            self._large.pop(row, None)
+            part.evidence.pop(row, None)
         else:
             part.events[row] = part.lines[row] = b""
             part.evidence[row] = Evidence.decode(header.text)
+            _decode_large([header])
             self._large[row] = header
-
-    @staticmethod
-    def _check_small(key: bytes, header: _Header) -> None:
-        if len(header.body) % EVENT.itemsize:
-            raise ContractError(
-                f"the changelog's row {key!r} has {len(header.body)} bytes of events, no multiple of {EVENT.itemsize}"
-            )
 
     def finish(self, committed: NDArray[np.int64]) -> None:
         """
@@ -272,6 +297,7 @@ class Restore:
         # A round commits after it has emitted: what it planned is out when its offsets are committed.
         part.owed[rows] = ~planned | ahead
         part.dirty[: len(part)] = False
+        part.dirty[list(self._overwritten)] = True
         if not ahead.any():
             part.applied = None
 
@@ -320,4 +346,3 @@ def _read_sparse(body: bytes, at: int, width: int, column: NDArray[np.generic]) 
     n = int(np.count_nonzero(used))
     column[used] = np.frombuffer(body, column.dtype, n, at + width)
     return at + width + n * column.itemsize
-

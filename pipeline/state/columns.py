@@ -8,7 +8,6 @@ import xxhash
 from schemas import Engagement, Post, Profile, Tick
 
 
-
 @dataclass(slots=True)
 class Columns:
     """What all events have."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
@@ -13,7 +13,7 @@ from schemas import Engagement, Kind, Post, Profile, Reason, Tick
 CHUNK: Final = 256
 """Records decoded before their fields are taken: they must still be in the processor's cache."""
 
-T = TypeVar("T", Engagement, Post, Profile, Tick)
+Record = Engagement | Post | Profile | Tick
 C = TypeVar("C", EngagementColumns, PostColumns, ProfileColumns, TickColumns)
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
 
@@ -45,8 +45,7 @@ class Decoded(Generic[AnyColumns]):
         )
 
 
-
-class Decoder(Generic[T, C]):
+class Decoder(Generic[C]):
     """
     Decodes the records of one topic.
 
@@ -54,7 +53,7 @@ class Decoder(Generic[T, C]):
     each record looked at by itself.
     """
 
-    def __init__(self, struct: type[T], columns: Callable[[], C], limit: int, *, kind: Kind | None = None) -> None:
+    def __init__(self, struct: type[Record], columns: Callable[[], C], limit: int, *, kind: Kind | None = None) -> None:
         """
         Decode records of type `struct`, of `limit` bytes at most.
 
@@ -64,8 +63,9 @@ class Decoder(Generic[T, C]):
             limit: The longest value, in bytes.
             kind: The only kind of engagement the topic may carry.
         """
-        self._decode = msgspec.json.Decoder(struct).decode
-        self._columns = columns
+        # Which columns take which struct is the caller's pairing: `Any` stands for it.
+        self._decode: Callable[..., Any] = msgspec.json.Decoder(struct).decode
+        self._columns: Callable[[], C] = columns
         self._limit = limit
         self._kind = kind
         self._keyed = struct is not Tick
@@ -76,18 +76,19 @@ class Decoder(Generic[T, C]):
         columns = self._columns()
         try:
             # A null value, a flaw in any record, or a wrong key: the whole run takes the careful path.
-            if max(map(len, values)) > self._limit:  # type: ignore[arg-type]
+            if max(map(len, cast("list[bytes]", values))) > self._limit:
                 return self._decode_each(records)
             for start in range(0, len(values), CHUNK):
-                events = list(map(self._decode, values[start : start + CHUNK]))  # type: ignore[arg-type]
-                if self._kind is not None and [event.kind for event in events].count(self._kind) != len(events):  # type: ignore[union-attr]
+                events = list(map(self._decode, values[start : start + CHUNK]))
+                if self._kind is not None and [event.kind for event in events].count(self._kind) != len(events):
                     return self._decode_each(records)
                 columns.extend(events)
             if self._keyed and list(map(str.encode, columns.users)) != records.keys:
                 return self._decode_each(records)
         except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError):
             return self._decode_each(records)
-        return Decoded(columns, records.keys, records.offsets, records.timestamps, values, [])  # type: ignore[arg-type]
+        keys, present = cast("list[bytes]", records.keys), cast("list[bytes]", values)
+        return Decoded(columns, keys, records.offsets, records.timestamps, present, [])
 
     def _decode_each(self, records: Records) -> Decoded[C]:
         out = Decoded(self._columns(), [], [], [], [], [])
@@ -109,19 +110,26 @@ class Decoder(Generic[T, C]):
             return _Flaw("null_value", "the record has no value")
         if len(value) > self._limit:
             return _Flaw("too_large", f"{len(value)} bytes, more than {self._limit}")
-        one = self._columns()
         try:
             event = self._decode(value)
-            one.extend([event])  # type: ignore[list-item]
         except msgspec.ValidationError as exc:
             return _Flaw("invalid_record", str(exc))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
             return _Flaw("invalid_json", str(exc))
-        if self._kind is not None and event.kind != self._kind:  # type: ignore[union-attr]
-            return _Flaw("kind_mismatch", f"a {event.kind} in the topic of {self._kind}s")  # type: ignore[union-attr]
-        if self._keyed and key != one.users[0].encode():
-            return _Flaw("key_mismatch", f"the key is {key!r}, the record is of {one.users[0]!r}")
-        columns.extend([event])  # type: ignore[list-item]
+        return self._take_event(columns, key, event)
+
+    def _take_event(self, columns: C, key: bytes | None, event: Any) -> "_Flaw | None":
+        if self._kind is not None and event.kind != self._kind:
+            return _Flaw("kind_mismatch", f"a {event.kind} in the topic of {self._kind}s")
+        one = self._columns()
+        try:
+            one.extend([event])
+            if self._keyed and key != one.users[0].encode():
+                return _Flaw("key_mismatch", f"the key is {key!r}, the record is of {one.users[0]!r}")
+        except UnicodeError as exc:
+            # JSON can escape half of a surrogate pair, which is no text.
+            return _Flaw("invalid_record", str(exc))
+        columns.extend([event])
         return None
 
 

@@ -11,6 +11,7 @@ from pipeline.scoring import explain, model
 from pipeline.scoring.factors import FACTORS
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import BUCKETS, MODEL, Scores
+from pipeline.scoring.windows import QUARTER, SLICES
 from pipeline.state.evidence import top_of_lines
 from pipeline.state.partition import Partition
 from schemas import (
@@ -36,7 +37,12 @@ def rounded(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def score_documents(
-    partition: Partition, rows: NDArray[np.int64], features: Features, scores: Scores, now: int, as_of: int | None = None
+    partition: Partition,
+    rows: NDArray[np.int64],
+    features: Features,
+    scores: Scores,
+    now: int,
+    as_of: int | None = None,
 ) -> list[ScoreDocument]:
     """
     Return the documents of settled rows.
@@ -50,6 +56,9 @@ def score_documents(
         as_of: Unix ms; the partition's own by default.
     """
     points = rounded(scores.score)
+    # What the windows have left behind is forgotten, whether it was folded in time or late.
+    head = partition.windows.head(QUARTER, (partition.as_of if as_of is None else as_of) // 1000)
+    oldest = max(1, (head - SLICES + 1) * partition.windows.slice_seconds[QUARTER] * 1000)
     version, instant = partition.version, partition.as_of if as_of is None else as_of
     previous = [None if value != value else round(value, 2) for value in partition.emitted[rows].tolist()]  # noqa: PLR0124
     documents: list[ScoreDocument] = []
@@ -74,16 +83,16 @@ def score_documents(
         documents.append(
             ScoreDocument(
                 user,
-                (profile and profile.handle) or native,
-                profile and profile.name,
-                profile and profile.avatar,
+                (profile.handle if profile else None) or native,
+                profile.name if profile else None,
+                profile.avatar if profile else None,
                 score,
                 before,
                 BUCKETS[bucket],
                 percentile,
                 confidence,
                 Factors(*parts),
-                {network: NetworkScore(score, 1.0, last or None)},
+                {network: NetworkScore(score, 1.0, last if last >= oldest else None)},
                 Windows(Counts(*counts[0]), Counts(*counts[1]), Counts(*counts[2]), Counts(*counts[3])),
                 engagers,
                 authenticity,
@@ -96,14 +105,10 @@ def score_documents(
     return documents
 
 
-def details_documents(
-    partition: Partition, rows: NDArray[np.int64], features: Features, now: int
-) -> list[Details]:
+def details_documents(partition: Partition, rows: NDArray[np.int64], features: Features, now: int) -> list[Details]:
     """Return the details of settled rows; `features` in the same order."""
     points = explain.contributions(features)
-    return [
-        _details(partition, row, points[i].tolist(), now) for i, row in enumerate(rows.tolist())
-    ]
+    return [_details(partition, row, points[i].tolist(), now) for i, row in enumerate(rows.tolist())]
 
 
 def _details(partition: Partition, row: int, points: Sequence[float], now: int) -> Details:

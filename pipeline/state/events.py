@@ -29,6 +29,8 @@ SELF: Final = 4
 NTH_UNKNOWN: Final = 0xFFFF
 NTH_LAST: Final = 0xFFFE
 AGE_LAST: Final = 0xFFFE
+TIME_LAST_MS: Final = 0xFFFF_FFFF * 1000
+"""The year 2106: later times do not fit an event."""
 
 
 def digests(parts: Sequence[bytes]) -> NDArray[np.uint64]:

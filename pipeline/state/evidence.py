@@ -8,11 +8,11 @@ digest, so that the same log gives the same evidence. Approximate, and never par
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Final
 
+import msgspec
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
@@ -26,15 +26,22 @@ ITEMS: Final = 16
 """Items kept of each sort: ten are shown."""
 
 SORTS: Final = ("actor", "object", "tag")
-_TAG: Final = ","
+_TAG: Final = "\x1f"
 
 Ranking = list[tuple[str, int]]
 """Items with their counts, the most frequent first."""
 
 
+Counts = tuple[dict[str, int], dict[str, int], dict[str, int]]
+"""By sort: actors, objects, tags."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(tuple[int, Counts, Counts])
+
+
 @dataclass(slots=True)
 class Texts:
-    """What events say of who acted on what, in lists of equal length; a post's actor is None."""
+    """What events say of who acted on what, in lists of equal length; the actor of a post or an undo is None."""
 
     actors: list[str | None] = field(default_factory=list)
     objects: list[str | None] = field(default_factory=list)
@@ -46,12 +53,19 @@ class Texts:
 
     def extend(self, columns: EngagementColumns, take: NDArray[np.bool_]) -> None:
         """Add the engagements that count."""
-        for column, more in (
-            (self.actors, columns.actors),
-            (self.objects, columns.objects),
-            (self.tags, columns.tags),
-        ):
-            column.extend(more if take.all() else compress(more, take.tolist()))  # type: ignore[attr-defined]
+        actors: list[str | None] = list(columns.actors)
+        if True in columns.undo:
+            # What was withdrawn is no further engagement.
+            actors = [None if undone else actor for actor, undone in zip(actors, columns.undo, strict=True)]
+        if take.all():
+            self.actors += actors
+            self.objects += columns.objects
+            self.tags += columns.tags
+        else:
+            kept = take.tolist()
+            self.actors += compress(actors, kept)
+            self.objects += compress(columns.objects, kept)
+            self.tags += compress(columns.tags, kept)
 
     def extend_posts(self, n: int) -> None:
         """Add posts."""
@@ -87,7 +101,7 @@ class Texts:
 
     def _clean(self, i: int) -> str:
         fields = (self.actors[i] or "", self.objects[i] or "", _joined(self.tags[i]))
-        return FIELD.join("".join(char if char >= " " else " " for char in text) for text in fields) + "\n"
+        return FIELD.join("".join(max(char, " ") if char != _TAG else char for char in text) for text in fields) + "\n"
 
 
 def _joined(tags: list[str] | None) -> str:
@@ -105,8 +119,8 @@ class Evidence:
     __slots__ = ("counts", "inherited", "seen")
 
     def __init__(self) -> None:
-        self.counts: tuple[dict[str, int], dict[str, int], dict[str, int]] = ({}, {}, {})
-        self.inherited: tuple[dict[str, int], dict[str, int], dict[str, int]] = ({}, {}, {})
+        self.counts: Counts = ({}, {}, {})
+        self.inherited: Counts = ({}, {}, {})
         self.seen = 0
 
     @classmethod
@@ -147,25 +161,19 @@ class Evidence:
                 self.inherited[sort][item] = floor
 
     def encode(self) -> bytes:
-        """Return all items as lines: sort, estimate, inherited, item."""
-        lines = [
-            f"{sort}{FIELD}{count}{FIELD}{self.inherited[sort].get(item, 0)}{FIELD}{item}"
-            for sort, counts in enumerate(self.counts)
-            for item, count in counts.items()
-        ]
-        return "\n".join([str(self.seen), *lines]).encode()
+        """Return all items: the events seen, the estimates, and what was inherited."""
+        return _ENCODER.encode((self.seen, self.counts, self.inherited))
 
     @classmethod
     def decode(cls, text: bytes) -> "Evidence":
-        """Read what `encode` wrote."""
+        """
+        Read what `encode` wrote.
+
+        Raises:
+            msgspec.MsgspecError: The text is none of it.
+        """
         evidence = cls()
-        seen, *lines = text.decode().split("\n")
-        evidence.seen = int(seen or 0)
-        for entry in lines:
-            sort, count, inherited, item = entry.split(FIELD, 3)
-            evidence.counts[int(sort)][item] = int(count)
-            if inherited != "0":
-                evidence.inherited[int(sort)][item] = int(inherited)
+        evidence.seen, evidence.counts, evidence.inherited = _DECODER.decode(text)
         return evidence
 
     def top(self, sort: int, n: int) -> Ranking:

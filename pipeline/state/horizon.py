@@ -72,13 +72,17 @@ class IdHorizon:
         key = np.maximum(digests[:, 0], 1)
         aux = (digests[:, 1] & _CHECK_MASK) | (offsets.astype(np.uint64) & _OFFSET_MASK)
         slots, found = self._find_or_insert(key, aux)
-        if len(found):
+        found.sort()
+        while len(found):
             at = slots[found]
             distance = _distance(offsets[found], self._aux[at])
             recent = self._recent(offsets[found], distance)
             repeated[found] = (distance > 0) & recent
-            expired = (distance > 0) & ~recent
-            self._aux[at[expired]] = aux[found[expired]]
+            expired = found[(distance > 0) & ~recent]
+            # The first that comes after the horizon counts again; what repeats it is looked at once more.
+            self._aux[slots[expired[::-1]]] = aux[expired[::-1]]
+            found = expired
+            found = found[_distance(offsets[found], self._aux[slots[found]]) > 0]
         return repeated
 
     def _note_times(self, offsets: NDArray[np.int64], times: NDArray[np.int64]) -> None:
@@ -96,7 +100,8 @@ class IdHorizon:
         then = times[np.maximum(np.searchsorted(since, offsets - distance, "right") - 1, 0)]
         # Before the first step kept the time is older than any horizon.
         known = (offsets - distance >= since[0]) | (now - times[0] <= self._seconds)
-        return known & (distance <= self._max_ids) & (now - then <= self._seconds)
+        recent: NDArray[np.bool_] = known & (distance <= self._max_ids) & (now - then <= self._seconds)
+        return recent
 
     def _rebuild(self, room: int, offset: int) -> None:
         used = self._key != 0

@@ -5,7 +5,7 @@ Ring buffers: slice s of a window lies at s mod 12. All rows of a partition shar
 enters a window is cleared in all rows at once.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from pipeline.scoring.windows import SCALE_WINDOWS, SLICES, WINDOW_NAMES, Window
 from pipeline.state import actors
 from pipeline.state.actors import ENTRY, WHOLE
 from pipeline.state.events import UNDO, flatten
+
+_N = TypeVar("_N", bound=np.generic)
 
 KINDS_AND_POSTS: Final = 5
 _QUARTER: Final = 3
@@ -72,9 +74,10 @@ class LargeRows:
             inside = piece > head - SLICES
             where = slice(None) if inside.all() else inside
             rows, pieces = large[where], piece[where] % SLICES
-            np.add.at(self.counts, (rows, window, pieces, kind[where]), sign[where])
+            np.add.at(self.counts[:, window], (rows, pieces, kind[where]), sign[where])
             if window in SCALE_WINDOWS:
-                np.add.at(self.worth, (rows, SCALE_WINDOWS.index(window), pieces), events["worth"][where].astype(np.int64))
+                worth = events["worth"][where].astype(np.int64)
+                np.add.at(self.worth[:, SCALE_WINDOWS.index(window)], (rows, pieces), worth)
         self._add_actors(large, events)
 
     def _add_actors(self, large: NDArray[np.int64], events: NDArray[np.void]) -> None:
@@ -151,9 +154,7 @@ class LargeRows:
         return self.counts.nbytes + self.worth.nbytes + self.thresholds.nbytes + sum(map(len, self.samples))
 
 
-def _grown(column: NDArray[np.generic], room: int) -> NDArray[np.generic]:
+def _grown(column: NDArray[_N], room: int) -> NDArray[_N]:
     grown = np.zeros((room, *column.shape[1:]), column.dtype)
     grown[: len(column)] = column
     return grown
-
-

@@ -61,7 +61,7 @@ def _mutual(mutual: list[bool | None]) -> NDArray[np.uint8]:
 
 
 def _nth(nth: list[int | None]) -> NDArray[np.int64]:
-    known = [weights.NO_STAMP if n is None else n if n < NTH_LAST else NTH_LAST for n in nth]
+    known = [weights.NO_STAMP if n is None else min(n, NTH_LAST) for n in nth]
     return np.array(known, np.int64)
 
 
@@ -69,7 +69,7 @@ def _age(since: list[int | None], time: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ages in days plus 1; 0 where the actor's first day is unknown."""
     if since.count(None) == len(since):
         return np.zeros(len(since), np.int64)
-    first = np.array([-1 if ms is None else ms if ms < _FAR else _FAR for ms in since], np.int64)
+    first = np.array([-1 if ms is None else min(ms, _FAR) for ms in since], np.int64)
     days = np.clip((time - first) // _DAY_MS, 0, AGE_LAST - 1)
     return np.where(first < 0, 0, days + 1)
 

@@ -182,6 +182,41 @@ class Partition:
         self._count_fates(source, offsets, fates)
         return decoded.refusals
 
+    def remember(self, source: int, records: Records) -> None:
+        """
+        Take up the ids of records that were folded before a restart, so that their repeats are found.
+
+        Args:
+            source: One of the engagement topics or the posts.
+            records: A run of it, below the position where the fold goes on.
+        """
+        as_of = self.as_of
+        columns: EngagementColumns | PostColumns
+        if source < POSTS:
+            engagements, time = self._in_time(self._engagements[source].decode(records))
+            columns, offsets = engagements.columns, engagements.offsets
+        else:
+            posts, time = self._in_time(self._posts.decode(records))
+            columns, offsets = posts.columns, posts.offsets
+        self.as_of = as_of
+        if len(time):
+            self._repeated(source, columns.ids, np.array(columns.undo, np.bool_), np.array(offsets, np.int64), time)
+
+    def _repeated(
+        self,
+        source: int,
+        ids: list[bytes],
+        undo: NDArray[np.bool_],
+        offsets: NDArray[np.int64],
+        time: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        digests = ev.digests(ids).reshape(-1, 2)
+        if undo.any():
+            digests = digests ^ undo.astype(np.uint64)[:, None]
+        log_time = np.maximum.accumulate(np.maximum(time // 1000, self._log_time[source]))
+        self._log_time[source] = int(log_time[-1])
+        return self.horizons[source].add(digests, offsets, log_time)
+
     def _fold_posts(self, decoded: Decoded[PostColumns]) -> list[Refusal]:
         decoded, time = self._in_time(decoded)
         rows = self._rows_of(decoded)
@@ -219,12 +254,15 @@ class Partition:
         self._count(TICKS, APPLIED, np.array(decoded.offsets, np.int64))
         return decoded.refusals
 
-    def set_profile(self, row: int, profile: Profile) -> None:
+    def set_profile(self, row: int, profile: Profile | None) -> None:
         """Keep what an account says of itself."""
-        self.profiles[row] = _ENCODER.encode(profile)
-        if profile.followers is not None:
-            # Absurd counts are the model's to judge, but they must fit.
-            self.followers[row] = max(-1, min(profile.followers, 1 << 62))
+        self.profiles.pop(row, None)
+        self.followers.pop(row, None)
+        if profile is not None:
+            self.profiles[row] = _ENCODER.encode(profile)
+            if profile.followers is not None:
+                # Absurd counts are the model's to judge, but they must fit.
+                self.followers[row] = max(-1, min(profile.followers, 1 << 62))
 
     def profile(self, row: int) -> Profile | None:
         """Return what an account says of itself."""
@@ -238,7 +276,7 @@ class Partition:
             time = np.array(times, np.int64)
         except OverflowError:
             time = np.array([min(ms, 1 << 62) for ms in times], np.int64)
-        limit = np.array(decoded.timestamps, np.int64) + self.config.future_ms
+        limit = np.minimum(np.array(decoded.timestamps, np.int64) + self.config.future_ms, ev.TIME_LAST_MS)
         ahead = time > limit
         if ahead.any():
             for i in np.flatnonzero(ahead).tolist():
@@ -297,13 +335,8 @@ class Partition:
         offsets: NDArray[np.int64],
         time: NDArray[np.int64],
     ) -> "_Fates":
-        digests = ev.digests(ids).reshape(-1, 2)
-        if undo.any():
-            digests = digests ^ undo.astype(np.uint64)[:, None]
         seconds = time // 1000
-        log_time = np.maximum.accumulate(np.maximum(seconds, self._log_time[source]))
-        self._log_time[source] = int(log_time[-1])
-        duplicate = self.horizons[source].add(digests, offsets, log_time)
+        duplicate = self._repeated(source, ids, undo, offsets, time)
         oldest = (self.windows.head(QUARTER, self.as_of // 1000) - SLICES + 1) * self.windows.slice_seconds[QUARTER]
         late = ~duplicate & (seconds < oldest)
         take = ~duplicate & ~late

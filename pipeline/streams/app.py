@@ -20,7 +20,7 @@ from pipeline.streams.dead_letters import DeadLetters
 from pipeline.streams.recovery import BulkTableManager
 from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
-from pipeline.topics import ensure_topics
+from pipeline.topics import LARGEST_LETTER, ensure_topics
 
 FETCH_BYTES: Final = 512 << 10
 BATCH_BYTES: Final = 512 << 10
@@ -37,6 +37,7 @@ class App(faust.App):
 
     async def on_first_start(self) -> None:
         """Create missing topics before anything subscribes to them."""
+        (self.settings.data_dir / "worker").mkdir(parents=True, exist_ok=True)
         await ensure_topics(self.settings)
         # Folding makes no cycles; the collector would walk over millions of rows.
         gc.freeze()
@@ -60,6 +61,7 @@ def create_app(settings: Settings, name: str | None = None) -> App:
         consumer_group_instance_id=settings.group_instance_id or None,
         producer_request_timeout=30.0,
         producer_max_batch_size=BATCH_BYTES,
+        producer_max_request_size=LARGEST_LETTER,
         # Rows and documents shrink to a third; the broker is what a flush waits for.
         producer_compression_type="lz4",
         topic_partitions=settings.partitions,
@@ -72,6 +74,7 @@ def create_app(settings: Settings, name: str | None = None) -> App:
         TableManager=BulkTableManager,
         # An agent that is restarted would go on behind the batch that failed.
         agent_supervisor=mode.CrashingSupervisor,
+        web_bind="127.0.0.1",
         web_host="127.0.0.1",
         web_port=settings.worker_port,
         web_tables_enabled=False,
@@ -110,7 +113,9 @@ def _declare_pages(app: App) -> None:
     async def readyz(self: Any, request: Any) -> Any:  # noqa: ARG001
         ready = bool(app.tables.actives_ready and app.engagement.partitions_held)
         partitions = sorted(app.engagement.partitions_held)
-        return self.json({"ready": ready, "partitions": partitions, "lag": app.rounds.lag}, status=200 if ready else 503)
+        return self.json(
+            {"ready": ready, "partitions": partitions, "lag": app.rounds.lag}, status=200 if ready else 503
+        )
 
     @app.page("/metrics")
     async def metrics(self: Any, request: Any) -> Any:  # noqa: ARG001

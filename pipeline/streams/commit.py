@@ -84,12 +84,12 @@ class CommitRounds:
         consumer, producer = self._app.consumer, self._app.producer
         if not parts or producer._producer is None:  # noqa: SLF001
             return False
-        self.lag = consumer.lag()
+        self.lag = sum(consumer.lags().values())
         started = time.monotonic()
         catching_up = self.lag > CATCHING_UP
-        if catching_up and not consumer.should_stop and consumer.flow_active:
-            if started - self._last_round < CATCHUP_INTERVAL_S:
-                return False
+        running = consumer.flow_active and not consumer.should_stop
+        if catching_up and running and started - self._last_round < CATCHUP_INTERVAL_S:
+            return False
         if not await consumer.is_member():
             _log.warning("no longer a member of the group: nothing is written, the state is dropped")
             for part in parts:
@@ -140,7 +140,7 @@ class CommitRounds:
             planned[due.rows] = True
             self._plan_scores(plan, part, due, now)
         emitted = int(np.count_nonzero(planned))
-        if emitted > 100:  # noqa: PLR2004
+        if emitted > 100:
             cost = (time.monotonic() - before) / emitted
             self._row_cost += 0.2 * (cost - self._row_cost)
         if limit is None:
@@ -149,7 +149,9 @@ class CommitRounds:
         for key, value in encode_rows(part, dirty, planned[dirty], self.generation):
             plan.rows.append((number, key, value))
         part.dirty[dirty] = False
-        positions = {TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))}
+        positions = {
+            TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))
+        }
         if any(self._committed.get(tp) != offset for tp, offset in positions.items()):
             plan.rows.append((number, *encode_meta(part, self.generation)))
         plan.positions.update({tp: offset for tp, offset in positions.items() if offset})
@@ -205,4 +207,6 @@ class CommitRounds:
                 gauge.labels(label).set(count)
             metrics.ENGAGEMENTS_RECEIVED.labels(label).set(int(part.fates.sum()))
             metrics.ROWS.labels(label).set(len(part))
+        for tp, lag in self._app.consumer.lags().items():
+            metrics.CONSUMER_LAG.labels(tp.topic, str(tp.partition)).set(lag)
         metrics.SCORES_OWED.set(sum(int(np.count_nonzero(part.owed[: len(part)])) for part in parts))

@@ -54,8 +54,8 @@ class DeadLetters:
         if self._records >= WINDOW:
             if self._refused > LIMIT * self._records:
                 raise DeadLetterLimitError(
-                    f"{self._refused} of the last {self._records} records were refused, the newest in {topic}: look into "
-                    f"{self.topic} for the reasons, mend the producer, then start the worker again"
+                    f"{self._refused} of the last {self._records} records were refused, the newest in {topic}: "
+                    f"look into {self.topic} for the reasons, mend the producer, then start the worker again"
                 )
             self._records = self._refused = 0
         for refusal in refusals:
@@ -65,7 +65,12 @@ class DeadLetters:
             self._warned = time.monotonic()
             last = refusals[-1]
             _log.warning(
-                "refused", topic=topic, partition=partition, offset=last.offset, reason=last.reason, detail=last.detail[:200]
+                "refused",
+                topic=topic,
+                partition=partition,
+                offset=last.offset,
+                reason=last.reason,
+                detail=last.detail[:200],
             )
 
     def write(self, writer: BatchWriter, now: int) -> None:

@@ -144,7 +144,7 @@ class Emission:
     def owe_all(self, part: Partition) -> None:
         """After a recovery: what is owed is due at once."""
         self._grow(part)
-        self._owed_since[: len(part)][part.owed[: len(part)]] = _NEVER + self._settle_ms
+        self._backlog[: len(part)] |= part.owed[: len(part)]
 
 
 def _pick_features(seen: Features, picked: NDArray[np.int64]) -> Features:

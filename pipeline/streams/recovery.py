@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
+from aiokafka.structs import ConsumerRecord
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
@@ -24,6 +25,9 @@ from pipeline.kafka import client_options
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from pipeline.state.codec import Restore
+from pipeline.state.partition import Partition
+from pipeline.state.records import Records
+from pipeline.state.sources import PROFILES
 from pipeline.streams.table import EngagementTable
 
 _log = get_logger(__name__)
@@ -49,7 +53,7 @@ class BulkRecovery(Recovery):
             generation = self._generation_id
             try:
                 self._set_recovery_started()
-                await self._wait(self._restore(generation))
+                await self._wait(self._restore_or_crash(generation))
                 self._set_recovery_ended()
                 await self._resume_streams(generation_id=generation)
             except (RebalanceAgain, IllegalStateError):
@@ -63,6 +67,16 @@ class BulkRecovery(Recovery):
     @Service.task
     async def _slurp_changelogs(self) -> None:
         """Nothing to do: changelogs don't pass through the streams."""
+
+    async def _restore_or_crash(self, generation: int) -> None:
+        try:
+            await self._restore(generation)
+        except IllegalStateError:
+            raise
+        except Exception as exc:
+            # The service that waits for this would only be cancelled, and nobody would hear of it.
+            await self.app.crash(exc)
+            raise
 
     async def _restore(self, generation: int) -> None:
         app = self.app
@@ -84,12 +98,15 @@ class BulkRecovery(Recovery):
             await read_changelog(table.settings, table.changelog_topic.get_topic_name(), restores)
             for number, restore in restores.items():
                 restore.finish(table.committed_vector(number, committed))
+            await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
+            for restore in restores.values():
                 table.keep(restore.partition)
             seconds = time.monotonic() - started
             metrics.RECOVERY_DURATION.observe(seconds)
             rows = sum(len(restore.partition) for restore in restores.values())
             _log.info("recovered", rows=rows, partitions=len(wanted), seconds=round(seconds, 3))
         app.rounds.generation = generation
+        app.rounds.forget_commits()
         self._held_generation = generation
 
     def _is_changelog_tp(self, tp: TP) -> bool:
@@ -138,6 +155,69 @@ async def read_changelog(settings: Settings, topic: str, restores: dict[int, Res
         await consumer.stop()
 
 
+async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> None:
+    """
+    Read the ids before the committed offsets once more, as far back as repeats are looked for.
+
+    They stand in the log itself, so nothing needs to be written for them.
+    """
+    settings = table.settings
+    span = settings.dedupe_ids // 4
+    ends = {
+        TopicPartition(table.topic(source), number): int(part.positions[source])
+        for number, part in parts.items()
+        for source in range(PROFILES)
+        if part.positions[source]
+    }
+    if not ends:
+        return
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        fetch_max_wait_ms=settings.fetch_wait_ms,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        isolation_level="read_committed",
+    )
+    await consumer.start()
+    try:
+        consumer.assign(list(ends))
+        begins = await consumer.beginning_offsets(list(ends))
+        waiting = set()
+        for tp, end in ends.items():
+            begin = max(begins[tp], end - span)
+            consumer.seek(tp, begin)
+            if begin < end:
+                waiting.add(tp)
+        consumer.pause(*(ends.keys() - waiting))
+        progressed = time.monotonic()
+        while waiting:
+            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                before = [record for record in records if record.offset < ends[tp]]
+                if before:
+                    parts[tp.partition].remember(table.source(tp.topic), _run_of(before))
+                progressed = time.monotonic()
+                await asyncio.sleep(0)
+            done = {tp for tp in waiting if await consumer.position(tp) >= ends[tp]}
+            if done:
+                waiting -= done
+                consumer.pause(*done)
+            if time.monotonic() - progressed > STALL_S:
+                raise FatalError(_stalled(table.topic(0), waiting))
+    finally:
+        await consumer.stop()
+
+
+def _run_of(records: list[ConsumerRecord]) -> Records:
+    return Records(
+        records[0].offset,
+        records[-1].offset + 1,
+        [record.offset for record in records],
+        [record.timestamp for record in records],
+        [record.key for record in records],
+        [record.value for record in records],
+    )
+
+
 async def _is_at_end(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> bool:
     highwater = consumer.highwater(tp)
     position = await consumer.position(tp)
@@ -158,6 +238,8 @@ def _stalled(topic: str, waiting: Iterable[TopicPartition]) -> str:
 class BulkTableManager(TableManager):
     """A table manager that recovers in bulk."""
 
+    _recovery: BulkRecovery | None
+
     @property
     def recovery(self) -> BulkRecovery:
         """Recovery service used by this table manager."""
@@ -169,5 +251,3 @@ class BulkTableManager(TableManager):
         """Start without the stock's pause of a second."""
         await self._update_channels()
         await self.recovery.start()
-
-

@@ -8,7 +8,7 @@ import faust
 class FetchedSchema(faust.Schema):
     """Passes the fetch on as it is."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:  # noqa: ARG002
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
         """Return no key: each record has one of its own."""
 
     def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002

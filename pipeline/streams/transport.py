@@ -43,7 +43,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self,
         consumer: aiokafka.AIOKafkaConsumer,
         active_partitions: set[TP],
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
         max_records: int | None = None,  # noqa: ARG002
     ) -> dict[TP, Fetched]:
         if not self.consumer.flow_active:
@@ -79,19 +79,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         assigned = consumer.assignment()
         consumer.pause(*[tp for tp in map(_topic_partition, tps) if tp in assigned])
 
-    def lag(self) -> int:
-        """Return how many records the broker holds beyond what has been fetched."""
+    def lags(self) -> dict[TP, int]:
+        """Return how many records the broker holds of each partition beyond what has been fetched."""
         consumer = self._consumer
         if consumer is None or (subscription := consumer._subscription.subscription) is None:
-            return 0
+            return {}
         if (assignment := subscription.assignment) is None:
-            return 0
-        states = [assignment.state_value(tp) for tp in assignment.tps]
-        return sum(
-            max(0, state.highwater - state.position)
-            for state in states
+            return {}
+        states = ((tp, assignment.state_value(tp)) for tp in assignment.tps)
+        return {
+            TP(tp.topic, tp.partition): max(0, state.highwater - state.position)
+            for tp, state in states
             if state.highwater is not None and state.has_valid_position and not state.paused
-        )
+        }
 
 
 def _topic_partition(tp: TP) -> aiokafka.TopicPartition:
@@ -120,9 +120,9 @@ def _take_ready(fetcher: Any, active_partitions: set[TP]) -> dict[TP, Fetched]:
     return fetched
 
 
-async def _wait_for_fetch(fetcher: Any, timeout: float) -> None:
+async def _wait_for_fetch(fetcher: Any, seconds: float) -> None:
     waiter = fetcher._create_fetch_waiter()
-    done, _ = await asyncio.wait([waiter], timeout=timeout)
+    done, _ = await asyncio.wait([waiter], timeout=seconds)
     if done:
         # Raises what the broker refused, such as a missing authorisation.
         waiter.result()
@@ -164,7 +164,8 @@ class BatchConsumer(driver.Consumer):
         if self.should_stop or not active or not self.app.tables.actives_ready:
             await self.sleep(0.02)
             return {}
-        return await self._getmany(active_partitions=active, timeout=POLL_S)
+        fetches: Mapping[TP, Fetched] = await self._getmany(active_partitions=active, timeout=POLL_S)
+        return fetches
 
     async def _deliver(self, tp: TP, fetched: Fetched) -> None:
         generation = self.app.consumer_generation_id
@@ -205,9 +206,9 @@ class BatchConsumer(driver.Consumer):
         """Keep changelogs from being fetched with the input."""
         await self._thread.call_thread(self._thread.pause_changelogs, list(tps))
 
-    def lag(self) -> int:
-        """Return how many records wait at the broker."""
-        return self._thread.lag()
+    def lags(self) -> dict[TP, int]:
+        """Return how many records of each partition wait at the broker."""
+        return self._thread.lags()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable what is folded while the partitions are still ours, then let them go."""
@@ -257,5 +258,3 @@ class Transport(driver.Transport):
 
     Consumer: ClassVar[type] = BatchConsumer
     Producer: ClassVar[type] = BatchProducer
-
-

@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.local.guard import Guard
 from pipeline.settings import Settings
 from tests.bench.fold import EVENTS, RUNS, FoldBench, Run
-from tests.support.cluster import Broker, Cluster, Valkey
+from tests.support.cluster import Broker, Cluster
 
 BUILD = Path(__file__).parents[2] / "build"
 

@@ -27,9 +27,7 @@ async def _publish(settings: Settings, events: int) -> Counter[str]:
     routes = Routes(settings)
     publisher = Publisher(settings, linger_s=BULK_LINGER_S)
     await publisher.start()
-    config = SyntheticConfig(
-        users=USERS, events=events, seed=SEED, spread_days=DAYS, start_ms=system_clock() - 60_000
-    )
+    config = SyntheticConfig(users=USERS, events=events, seed=SEED, spread_days=DAYS, start_ms=system_clock() - 60_000)
     started = time.monotonic()
     for records in generate(config):
         chunks = routes.route(records)

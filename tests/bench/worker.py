@@ -13,10 +13,9 @@ from faust import Worker
 
 from pipeline.logs import configure
 from pipeline.settings import get_settings
-from pipeline.streams.app import create_app
-
 from pipeline.state.partition import Partition
 from pipeline.state.records import Records, Refusal
+from pipeline.streams.app import create_app
 from tests.bench.process import usage
 
 

@@ -83,7 +83,6 @@ def test_the_evidence_of_a_row_that_grew_keeps_what_it_had() -> None:
     assert actors_of(part) == dict(sorted(Counter(e.actor for e in events).items(), key=lambda i: (-i[1], i[0]))[:10])
 
 
-@pytest.mark.xfail(strict=True, reason="a line is kept of the undo, too, and counted like an engagement")
 def test_an_undo_is_no_further_engagement() -> None:
     """Who engaged once and took it back has not engaged twice."""
     events = [engagement(f"bluesky:a{i}", id=f"bluesky:{i}") for i in range(4)]
@@ -102,7 +101,6 @@ def test_separators_within_ids_break_nothing(n: int) -> None:
     assert details(part).posts[0].object == "at://plain"
 
 
-@pytest.mark.xfail(strict=True, reason="lines join tags by commas")
 @pytest.mark.parametrize("n", [3, 200])
 def test_a_tag_with_a_comma_is_one_tag(n: int) -> None:
     """Topics are called as their networks call them."""
@@ -131,9 +129,6 @@ def test_evidence_survives_its_own_text() -> None:
     round_trip(part)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a newline in an id breaks a large row's text, and so the recovery of its partition"
-)
 @pytest.mark.parametrize("odd", ["\n", "x\n", "0\t1\n2\t3", "\r\n"])
 def test_evidence_with_a_newline_survives_its_own_text(odd: str) -> None:
     """Whatever the items hold: one like must not stop every worker that restores the row."""

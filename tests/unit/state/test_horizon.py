@@ -72,7 +72,6 @@ def test_a_repeat_is_found_within_the_horizon_only(entries: list[Entry], seconds
     assert in_batches(entries, [1], seconds, max_ids) == naive(entries, seconds, max_ids)
 
 
-@pytest.mark.xfail(strict=True, reason="two repeats past the horizon in one batch both count")
 @given(
     entries=logs(),
     cuts=st.lists(st.integers(1, 60), min_size=1, max_size=5),
@@ -86,7 +85,6 @@ def test_batch_boundaries_do_not_decide_what_is_a_repeat(
     assert in_batches(entries, cuts, seconds, max_ids) == naive(entries, seconds, max_ids)
 
 
-@pytest.mark.xfail(strict=True, reason="all repeats in a batch are measured against the occurrence before the batch")
 def test_an_id_that_counts_again_and_repeats_in_one_batch_is_found() -> None:
     """The first occurrence past the horizon counts, and those after it in its batch are repeats of that one."""
     horizon = IdHorizon(1_000, 50)

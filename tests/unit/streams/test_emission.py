@@ -188,7 +188,6 @@ def test_the_newest_state_wins() -> None:
     assert due.features.engagers[due.rows.tolist().index(rounds.part.index[held.encode()])] == 10
 
 
-@pytest.mark.xfail(strict=True, reason="`owe_all` notes a time below 0, which `due` takes for none and puts off")
 def test_after_a_recovery_what_is_owed_goes_out_at_once() -> None:
     """Though others are busy: a crash must not cost half a minute."""
     rounds = Round()
