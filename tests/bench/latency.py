@@ -25,6 +25,7 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +42,7 @@ from pipeline.settings import Settings
 from pipeline.state.sources import SOURCES
 from tests.bench.fold import metrics
 from tests.bench.live import Published
-from tests.bench.process import usage
+from tests.bench.process import machine_usage, usage
 from tests.bench.watch import Seen
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
 
@@ -85,7 +86,7 @@ class Phase:
     rate: int
     published: Published
     cpu: dict[str, float]
-    """Share of a core, by process."""
+    """Share of a core, by process; `all else` is whatever else ran on the machine, the subscriber among it."""
     rounds: int
     round_s: float
     """Mean."""
@@ -167,7 +168,10 @@ class LatencyBench:
         spent = {name: usage(process.pid) for name, process in processes.items()}
         began = time.monotonic()
         publisher = self._start("tests.bench.live", str(rate), str(SECONDS), str(output))
+        before_all, spent_publisher = machine_usage(), 0.0
         while publisher.is_running():
+            with suppress(FileNotFoundError):
+                spent_publisher = usage(publisher.pid)
             if time.monotonic() - began > DEADLINE_S:
                 raise RuntimeError(f"{rate:,} events/s were not published in {DEADLINE_S:.0f} s: {publisher.output()}")
             time.sleep(0.1)
@@ -175,6 +179,8 @@ class LatencyBench:
             raise RuntimeError(f"the publisher ended: {publisher.output()[-3000:]}")
         took = time.monotonic() - began
         cpu = {name: (usage(process.pid) - spent[name]) / took for name, process in processes.items()}
+        cpu["publisher"] = spent_publisher / took
+        cpu["all else"] = (machine_usage() - before_all) / took - sum(cpu.values())
         after = metrics(worker_url + "/metrics")
         time.sleep(SETTLE_S)
         name = "clout_commit_round_duration_seconds"
@@ -329,7 +335,7 @@ def _figures(phase: Phase, samples: list[Sample]) -> dict[str, float]:
         "events_per_s": round(published.records / (published.ended - published.began), 1),
         "rounds": phase.rounds,
         "round_s": round(phase.round_s, 4),
-        **{f"cpu_{name}": round(value, 3) for name, value in phase.cpu.items()},
+        **{f"cpu_{name.replace(' ', '_')}": round(value, 3) for name, value in phase.cpu.items()},
     }
 
 

@@ -10,13 +10,14 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import uvloop
 
 from agents.publisher import Publisher
 from agents.routes import Routes
-from agents.synthetic import Synthetic, SyntheticConfig
+from agents.synthetic import Synthetic, SyntheticConfig, SyntheticRecord
 from pipeline.clock import system_clock
 from pipeline.settings import Settings, get_settings
 from tests.bench.traffic import SEED, USERS
@@ -50,7 +51,7 @@ async def publish(settings: Settings, rate: float, seconds: float) -> Published:
     await publisher.start()
     began = time.time()
     async for batch in Synthetic(config).batches():
-        chunks = routes.route(batch.items)
+        chunks = routes.route(cast("list[SyntheticRecord]", batch.items))
         handed = time.time()
         await publisher.publish(chunks)
         for chunk in chunks:

@@ -19,7 +19,7 @@ settings = get_settings()
 wanted = int(sys.argv.pop(1))
 
 
-class Event(faust.Record, serializer="json"):
+class Event(faust.Record, serializer="json"):  # type: ignore[call-arg,misc]
     """What the plain job needs of an engagement."""
 
     id: str
@@ -47,7 +47,7 @@ table = app.Table("plain", default=int, partitions=settings.partitions).hopping(
 progress = {"seen": 0, "started": 0.0, "cpu": 0.0}
 
 
-@app.agent(topic)
+@app.agent(topic)  # type: ignore[untyped-decorator]
 async def count(events: faust.StreamT[Event]) -> None:
     """Count the engagements of each target."""
     async for event in events:

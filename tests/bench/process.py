@@ -12,6 +12,12 @@ def usage(pid: int | None = None) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
+def machine_usage() -> float:
+    """Return the seconds of processor time that everything on the machine has used."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system + irq + softirq) / _TICK
+
+
 def peak_bytes(pid: int) -> int:
     """Return the most memory that was resident at once."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

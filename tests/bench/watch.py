@@ -33,9 +33,10 @@ def watch(url: str) -> list[tuple[float, list[list[bytes]]]]:
     signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     connection = Redis.from_url(url, protocol=2).connection_pool.get_connection()
     read: list[tuple[float, list[list[bytes]]]] = []
+    command = ("XREAD", "COUNT", 10_000, "BLOCK", _BLOCK_MS, "STREAMS", keys.CHANGES)
     last = b"0-0"
     while not stop:
-        connection.send_command("XREAD", "COUNT", 10_000, "BLOCK", _BLOCK_MS, "STREAMS", keys.CHANGES, last)
+        connection.send_command(*command, last)  # type: ignore[no-untyped-call]
         answer = connection.read_response()
         at = time.time()
         if answer:

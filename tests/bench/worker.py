@@ -28,7 +28,7 @@ def mark_first_fold() -> None:
         print(f"first fold at {time.monotonic()} after {usage()}", flush=True)
         return fold(part, source, records)
 
-    Partition.fold = first  # type: ignore[method-assign]
+    Partition.fold = first  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":
