@@ -23,6 +23,9 @@ from pipeline.state.view import features
 CHUNK: Final = 16_384
 """Rows looked at in one go: bounds the memory of the features."""
 
+SWEEP_MS: Final = 300_000
+"""Event time in which every silent row is looked at once: a score takes minutes to sink by a tenth of a point."""
+
 _NEVER: Final = -(1 << 62)
 
 
@@ -50,6 +53,8 @@ class Emission:
         self._backlog = np.zeros(0, np.bool_)
         self._details_owed = np.zeros(0, np.bool_)
         self._cursor = 0
+        self._swept_row = 0
+        self._swept_at = 0
 
     def _grow(self, part: Partition) -> None:
         if len(self._emitted_at) == part.room:
@@ -86,14 +91,32 @@ class Emission:
             looked = np.flatnonzero(owed & (dirty | self._is_late(part, now) | self._waits(part, now)))
         else:
             # Nothing happened: time to settle what is owed.
+            self._backlog[:n] |= owed
             looked = np.flatnonzero(owed)
+        if limit is None:
+            looked = np.union1d(looked, self._silent(part))
         out: list[Due] = []
-        everything = limit is not None or not dirty.any()
         for start in range(0, len(looked), CHUNK):
-            due = self._due(part, looked[start : start + CHUNK], now, everything=everything)
+            due = self._due(part, looked[start : start + CHUNK], now, everything=limit is not None)
             if len(due.rows):
                 out.append(due)
         return out
+
+    def _silent(self, part: Partition) -> NDArray[np.int64]:
+        """Return the next rows of the sweep: scores of silent users sink as the log's time moves on."""
+        n = len(part)
+        passed = part.as_of - self._swept_at
+        if not self._swept_at or passed < 0:
+            passed = 0
+            self._swept_at = part.as_of
+        count = min(n * passed // SWEEP_MS, n, CHUNK)
+        if not count:
+            return np.zeros(0, np.int64)
+        self._swept_at = part.as_of
+        rows = (self._swept_row + np.arange(count)) % n
+        self._swept_row = int(rows[-1]) + 1
+        # What is owed has its own time, and who was never emitted is owed.
+        return rows[~part.owed[rows] & ~np.isnan(part.emitted[rows])]
 
     def _is_late(self, part: Partition, now: int) -> NDArray[np.bool_]:
         return self._owed_since[: len(part)] + self._settle_ms <= now
@@ -120,7 +143,8 @@ class Emission:
         # Scores are emitted with two decimals: half of the last one is no move.
         moved = first | (np.abs(rounded(scores.score) - before) >= self._delta - 1e-4)
         free = self._emitted_at[rows] + self._interval_ms <= now
-        late = self._owed_since[rows] + self._settle_ms <= now
+        since = self._owed_since[rows]
+        late = (since >= 0) & (since + self._settle_ms <= now)
         chosen = (moved & free) | late | self._backlog[rows] | everything
         self._urgent[rows] = moved & ~chosen
         picked = np.flatnonzero(chosen)

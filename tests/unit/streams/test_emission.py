@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.state.documents import rounded
 from pipeline.state.partition import Partition
-from pipeline.streams.emission import Emission
+from pipeline.streams.emission import SWEEP_MS, Emission
 from tests.support.settings import make_settings
 from tests.unit.state.log import NOW, Log, crowd, engagement, fold, restored
 from tests.unit.state.log import changelog as changelog_of
@@ -234,3 +234,30 @@ def test_an_empty_partition_owes_nothing() -> None:
     rounds = Round()
     assert rounds.due() == rounds.due(limit=5) == set()
     assert np.array_equal(rounds.emission.details_due(rounds.part, NOW, 5), [])
+
+
+def test_scores_of_silent_users_sink_as_the_time_of_the_log_moves_on() -> None:
+    """Ten days later, by ticks alone, everyone's score is lower, and every document of it goes out once."""
+    rounds = Round()
+    users = {f"n:{i}" for i in range(10)}
+    rounds.engage(*users, n=20)
+    assert rounds.due() == users
+    before = rounds.part.emitted[:10].copy()
+    rounds.part.as_of += 10 * 86_400_000
+    rounds.part.settle()
+    assert rounds.due(after=INTERVAL) == users
+    assert (rounds.part.emitted[:10] < before).all()
+    assert rounds.due(after=INTERVAL) == set()
+
+
+def test_the_sweep_of_silent_users_spreads_over_the_time_of_the_log() -> None:
+    """A minute of event time looks at a fifth of the rows: five of them at everyone, nobody twice."""
+    rounds = Round()
+    users = {f"n:{i}" for i in range(10)}
+    rounds.engage(*users, n=20)
+    assert rounds.due() == users
+    looked: list[int] = []
+    for _ in range(5):
+        rounds.part.as_of += SWEEP_MS // 5
+        looked += rounds.emission._silent(rounds.part).tolist()
+    assert sorted(looked) == list(range(10))
