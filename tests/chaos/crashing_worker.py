@@ -38,12 +38,11 @@ def crash_at(point: str, after_rounds: int) -> None:
 
         async def flush(self) -> None:
             nonlocal rounds
-            topics = {topic for topic, _, _ in self._batches}
-            changelog = any("changelog" in topic for topic in topics)
+            changelog = any("changelog" in topic for topic, _ in self._lanes)
             rounds += changelog
-            now = rounds >= after_rounds and len(self._batches) > 1
+            now = rounds >= after_rounds and len(self._lanes) > 1
             if now and point == ("half flushed" if changelog else "half emitted"):
-                self._batches = self._batches[: len(self._batches) // 2]
+                self._lanes = dict(list(self._lanes.items())[: len(self._lanes) // 2])
                 await super().flush()
                 end(point)
             await super().flush()

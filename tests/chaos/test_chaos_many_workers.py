@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.chaos.trial import Trial, generations, recovered_rows
+from tests.chaos.trial import Trial, held, recoveries
 from tests.support.cluster import Role
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -11,14 +12,16 @@ pytestmark = pytest.mark.integration
 def join_and_leave(trial: Trial, steps: int, most: int = 3) -> None:
     """Let workers join, leave on SIGTERM and be killed, in random order; one stays at least."""
     ended: list[Role] = []
+    shared = False
     with trial.load():
         workers = [trial.worker().wait_ready()]
         for _ in range(steps):
             if len(workers) == 1 or (len(workers) < most and trial.nemesis.chance(0.5)):
                 workers.append(trial.worker())
                 trial.nemesis.note(f"{workers[-1].name} joins")
-                if trial.nemesis.chance(0.7):
-                    workers[-1].wait_ready()
+                if not shared or trial.nemesis.chance(0.7):
+                    # Ready with partitions of its own: the others have given some up.
+                    shared = bool(held(workers[-1].wait_ready())) or shared
             else:
                 ended.append(workers.pop(trial.nemesis.random.randrange(len(workers))))
                 if trial.nemesis.chance(0.5):
@@ -29,9 +32,7 @@ def join_and_leave(trial: Trial, steps: int, most: int = 3) -> None:
             trial.nemesis.moment(0.2, 3.0)
     trial.settle(workers)
     trial.check()
-    everyone = [*workers, *ended]
-    assert max(generations(worker.log) for worker in everyone) > 1, "a rebalance was seen"
-    assert any(rows > 0 for worker in everyone for rows in recovered_rows(worker.log)), "a state has moved"
+    assert shared, "a rebalance was seen"
     assert [worker.stop(10) for worker in workers] == [0] * len(workers)
 
 
@@ -47,24 +48,24 @@ def restart_on_sigterm(trial: Trial, restarts: int) -> None:
             worker = trial.worker()
         trial.wait_until_it_folds(worker)
     trial.settle([worker])
-    assert recovered_rows(worker.log)[-1] > 0
+    assert recoveries(worker) > 0
     trial.check()
 
 
 def freeze_one_of_two(trial: Trial, freezes: int) -> None:
     """SIGSTOP one of two workers past its session, let the other take over, SIGCONT; then recover from it all."""
     session_s = trial.cluster.settings.session_timeout_s
+    everything = set(range(trial.cluster.settings.partitions))
     with trial.load():
         workers = [trial.worker().wait_ready(), trial.worker().wait_ready()]
         for number in range(freezes):
             frozen, other = workers[number % 2], workers[1 - number % 2]
             trial.wait_until_it_folds(frozen)
             trial.nemesis.moment(0.0, 1.0)
-            before = generations(other.log)
             frozen.freeze()
             trial.nemesis.note(f"SIGSTOP of {frozen.name}")
-            trial.nemesis.moment(session_s + 2, session_s + 6)
-            assert generations(other.log) > before, "the other one has taken over"
+            eventually(lambda other=other: held(other) == everything, session_s + 30, "the other one has taken over")
+            trial.nemesis.moment(1.0, 4.0)
             frozen.thaw()
             trial.nemesis.note(f"SIGCONT of {frozen.name}")
             trial.wait_until_it_folds(frozen)

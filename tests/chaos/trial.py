@@ -1,9 +1,9 @@
 """A trial: traffic with a known effect, a nemesis, and in the end the question whether each event was counted once."""
 
 import asyncio
-import re
+import json
+import urllib.request
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.replay import run as fold_the_log
 from tests.support.cluster import Cluster, Role
@@ -25,6 +25,7 @@ class Trial:
         self.cluster = cluster
         self.nemesis = nemesis
         self.ledger = ledger
+        self.folded_when_killed: list[int] = []
 
     def load(self, rate: float = RATE) -> Load:
         """Return traffic that flows while its context is open."""
@@ -37,6 +38,7 @@ class Trial:
     def kill(self, worker: Role) -> None:
         """SIGKILL a worker, and note how far it had come."""
         folded = metrics(worker).received
+        self.folded_when_killed.append(folded)
         assert worker.is_running(), worker.output()[-6000:]
         assert worker.kill() == -9
         self.nemesis.note(f"SIGKILL of {worker.name}, {folded} records folded")
@@ -77,11 +79,12 @@ class Trial:
         assert report.records == self.ledger.records
 
 
-def recovered_rows(log: Path) -> list[int]:
-    """Return how many rows a worker read back at each recovery."""
-    return [int(rows) for rows in re.findall(r'"rows":(\d+).*?"event":"recovered"', log.read_text(errors="replace"))]
+def recoveries(worker: Role) -> int:
+    """Return how often a worker has read state back from the changelog."""
+    return int(metrics(worker).total("clout_recovery_duration_seconds_count"))
 
 
-def generations(log: Path) -> int:
-    """Return how often a worker joined its group."""
-    return len(re.findall(r"Successfully synced group", log.read_text(errors="replace")))
+def held(worker: Role) -> set[int]:
+    """Return the partitions that a worker says it owns."""
+    with urllib.request.urlopen(f"{worker.url}/readyz", timeout=5) as answer:
+        return set(json.load(answer)["partitions"])
