@@ -13,7 +13,7 @@ from pipeline.errors import FatalError
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 
-LIVE_LINGER_S: Final = 0.005
+LIVE_LINGER_S: Final = 0.02
 """How long a live agent's record may wait for company: far below the second that a score may take."""
 BULK_LINGER_S: Final = 0.1
 """The same for a replay at full speed: larger batches are cheaper for everyone who reads them."""

@@ -232,7 +232,7 @@ class Restore:
         _, generation, as_of, *rest = _META.unpack(value)
         if generation < self._meta_generation:
             return
-        self._meta_generation = generation
+        self._meta_generation = part.writer = generation
         part.as_of = max(part.as_of, as_of)
         part.counted[:] = rest[: len(SOURCES)]
         part.fates[:] = rest[len(SOURCES) :]

@@ -89,6 +89,8 @@ class Partition:
         self.emitted = np.zeros(0, np.float32)
         """The score of the last document emitted; NaN before the first."""
         self.generation = np.zeros(0, np.uint32)
+        self.writer = 0
+        """Stands in every row that this owner writes: greater than any owner's before."""
         self.dirty = np.zeros(0, np.bool_)
         """What changed since it was last flushed."""
         self.owed = np.zeros(0, np.bool_)
@@ -130,6 +132,17 @@ class Partition:
     def staged(self) -> int:
         """Return the number of events that wait for `settle`."""
         return sum(map(len, self._staged))
+
+    def write_as(self, generation: int) -> None:
+        """
+        Begin to write as a member of a generation of the group: above all that was written before.
+
+        A group that the broker has forgotten counts its generations from the beginning; what its members write must
+        not be taken for a zombie's. Added to what was read, a later generation is the greater one, even if the
+        zombie had not written yet.
+        """
+        written = max(self.writer, int(self.generation[: len(self)].max(initial=0)))
+        self.writer = written + max(1, generation)
 
     # -- folding
 

@@ -6,6 +6,7 @@ Rounds: what was folded becomes durable, visible and committed, in this order.
 A score is never visible before the state behind it is durable, so a crash cannot take a version back.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,7 +37,10 @@ CATCHUP_INTERVAL_S: Final = 15.0
 """Time between rounds while catching up: rows that many events touch are written once. A crash costs as much again."""
 
 DETAILS_A_ROUND: Final = 256
-"""Details emitted in a round and partition: they must not hold up scores."""
+"""Details emitted in a round, of all partitions: a thousand a second at most, so that they do not hold up scores."""
+
+OVERRUN_S: Final = 0.5
+"""After a round that took longer no details are emitted: scores come first."""
 
 ROW_COST_S: Final = 20e-6
 """First guess of what a row's emission costs; then it is measured."""
@@ -52,6 +56,14 @@ class _Plan:
     headers: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
     positions: dict[TP, int] = field(default_factory=dict)
 
+    def leave_out(self, numbers: set[int]) -> None:
+        """Write nothing of partitions that have gone to another worker meanwhile."""
+        if numbers:
+            self.rows = [each for each in self.rows if each[0] not in numbers]
+            self.scores = [each for each in self.scores if each[0] not in numbers]
+            self.details = [each for each in self.details if each[0] not in numbers]
+            self.positions = {tp: offset for tp, offset in self.positions.items() if tp.partition not in numbers}
+
 
 class CommitRounds:
     """Runs rounds for one worker, one at a time."""
@@ -66,8 +78,8 @@ class CommitRounds:
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
-        self.generation = 0
-        """Of this worker's membership: stands in every row it writes."""
+        self._round_s = 0.0
+        self._failed = False
         self.lag = 0
 
     async def run(self) -> bool:
@@ -80,9 +92,10 @@ class CommitRounds:
         Raises:
             ChangelogWriteError: The broker did not acknowledge: nothing is committed.
         """
-        parts = list(self._table.partitions_held.values())
         consumer, producer = self._app.consumer, self._app.producer
-        if not parts or producer._producer is None:  # noqa: SLF001
+        # After a write that failed the rows it held are marked as flushed: the next round, also the one
+        # that the worker's stop asks for, must not commit past them.
+        if self._failed or not self._table.partitions_held or producer._producer is None:  # noqa: SLF001
             return False
         self.lag = sum(consumer.lags().values())
         started = time.monotonic()
@@ -90,15 +103,22 @@ class CommitRounds:
         running = consumer.flow_active and not consumer.should_stop
         if catching_up and running and started - self._last_round < CATCHUP_INTERVAL_S:
             return False
+        before = list(self._table.partitions_held.values())
         if not await consumer.is_member():
             _log.warning("no longer a member of the group: nothing is written, the state is dropped")
-            for part in parts:
+            for part in filter(self._is_held, before):
                 self._table.drop(part.number)
             return False
-        plan = self._plan(parts, started, catching_up=catching_up)
+        # A rebalance may have come while the coordinator was asked, or comes between two partitions.
+        parts = list(self._table.partitions_held.values())
+        plan = await self._plan(parts, started, catching_up=catching_up)
+        plan.leave_out({part.number for part in parts if not self._is_held(part)})
+        self._failed = True
         await self._write(producer._producer, plan)  # noqa: SLF001
+        self._failed = False
         self._last_round = time.monotonic()
-        metrics.ROUND_DURATION.observe(self._last_round - started)
+        self._round_s = self._last_round - started
+        metrics.ROUND_DURATION.observe(self._round_s)
         moved = {tp: offset for tp, offset in plan.positions.items() if self._committed.get(tp) != offset}
         committed = bool(moved) and await consumer.commit_positions(moved)
         if committed:
@@ -114,20 +134,29 @@ class CommitRounds:
             for source in range(len(SOURCES))
         )
 
+    def _is_held(self, part: Partition) -> bool:
+        """Tell whether a partition still is ours: not dropped, nor recovered anew."""
+        return self._table.partitions_held.get(part.number) is part
+
     def forget_commits(self) -> None:
         """After a rebalance: what was committed is not known any more."""
         self._committed.clear()
 
-    def _plan(self, parts: list[Partition], started: float, *, catching_up: bool) -> _Plan:
+    async def _plan(self, parts: list[Partition], started: float, *, catching_up: bool) -> _Plan:
         plan = _Plan()
         now = self._clock()
         since = min(max(started - self._last_round, 0.05), CATCHUP_INTERVAL_S)
         budget = int(self._share * since / self._row_cost) if catching_up else None
         for part in parts:
+            if not self._is_held(part):
+                continue
             part.settle()
             limit = None if budget is None else max(1, budget // len(parts))
             self._plan_partition(plan, part, now, limit)
+            # Each partition is taken at a moment of its own; in between, fetches are folded.
+            await asyncio.sleep(0)
         self._observe(parts)
+        metrics.UNCOMMITTED.set(self._uncommitted())
         return plan
 
     def _plan_partition(self, plan: _Plan, part: Partition, now: int, limit: int | None) -> None:
@@ -143,17 +172,18 @@ class CommitRounds:
         if emitted > 100:
             cost = (time.monotonic() - before) / emitted
             self._row_cost += 0.2 * (cost - self._row_cost)
-        if limit is None:
-            self._plan_details(plan, part, emission.details_due(part, now, DETAILS_A_ROUND), now)
+        if limit is None and self._round_s < OVERRUN_S:
+            share = max(1, DETAILS_A_ROUND // len(self._table.partitions_held))
+            self._plan_details(plan, part, emission.details_due(part, now, share), now)
         number = part.number
-        for key, value in encode_rows(part, dirty, planned[dirty], self.generation):
+        for key, value in encode_rows(part, dirty, planned[dirty], part.writer):
             plan.rows.append((number, key, value))
         part.dirty[dirty] = False
         positions = {
             TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))
         }
-        if any(self._committed.get(tp) != offset for tp, offset in positions.items()):
-            plan.rows.append((number, *encode_meta(part, self.generation)))
+        if any(self._committed.get(tp, 0) != offset for tp, offset in positions.items()):
+            plan.rows.append((number, *encode_meta(part, part.writer)))
         plan.positions.update({tp: offset for tp, offset in positions.items() if offset})
         offsets = dict(zip(SOURCES, part.positions.tolist(), strict=True))
         plan.headers[number] = [("offsets", msgspec.json.encode(offsets))]

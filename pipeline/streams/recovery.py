@@ -30,7 +30,8 @@ from pipeline.state.records import Records
 from pipeline.state.sources import PROFILES
 from pipeline.streams.table import EngagementTable
 
-_log = get_logger(__name__)
+# A name of its own: the services of this module log every start and stop under the module's.
+_log = get_logger("pipeline.recovery")
 
 FETCH_BYTES = 8 << 20
 """Of one changelog partition at once: rows are applied a fetch at a time."""
@@ -82,6 +83,8 @@ class BulkRecovery(Recovery):
         app = self.app
         table: EngagementTable = app.engagement
         consumer = app.consumer
+        # A round that is under way must not meet partitions that are replaced beneath it.
+        await consumer.maybe_wait_for_commit_to_finish()
         assigned = consumer.assignment()
         await consumer.pause_changelogs(tp for tp in assigned if self._is_changelog_tp(tp))
         inputs = [tp for tp in assigned if not self._is_changelog_tp(tp)]
@@ -105,7 +108,8 @@ class BulkRecovery(Recovery):
             metrics.RECOVERY_DURATION.observe(seconds)
             rows = sum(len(restore.partition) for restore in restores.values())
             _log.info("recovered", rows=rows, partitions=len(wanted), seconds=round(seconds, 3))
-        app.rounds.generation = generation
+        for part in table.partitions_held.values():
+            part.write_as(generation)
         app.rounds.forget_commits()
         self._held_generation = generation
 

@@ -17,7 +17,6 @@ def test_a_worker_starts_without_a_data_directory(cluster: Cluster) -> None:
     assert cluster.start("worker").wait_ready().stop() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="each round writes the record of each partition where a source has no records")
 def test_an_idle_worker_writes_nothing(cluster: Cluster) -> None:
     """The changelog does not grow at rest."""
     worker = cluster.start("worker").wait_ready()
