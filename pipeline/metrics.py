@@ -5,9 +5,7 @@ Base units; bounded labels; never a user id as a label.
 Conservation can be read off them: received = applied + duplicate + late + forgotten + dead_lettered.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, Info
-
-BUILD = Info("clout_build", "Version of the program and of the scoring model.")
+from prometheus_client import Counter, Gauge, Histogram
 
 # The worker. Fates are the partitions' own counters, which survive a crash.
 ENGAGEMENTS_RECEIVED = Gauge("clout_engagements_received_total", "Records folded, of whatever fate.", ["partition"])
@@ -41,8 +39,6 @@ SCORE_AGE = Histogram(
 
 # The lookup service.
 STREAM_CLIENTS = Gauge("clout_stream_clients", "Open subscriptions.", ["kind"])
-STREAM_CLIENTS_DROPPED = Counter("clout_stream_client_dropped_total", "Subscriptions ended by the server.", ["reason"])
-HTTP_REQUESTS = Counter("clout_http_requests_total", "Answers of the lookup service.", ["route", "status"])
 
 # The agents.
 AGENT_RECEIVED = Counter("clout_agent_received_total", "Source events read.", ["agent"])

@@ -17,12 +17,13 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from cyclopts import Parameter
 
+from pipeline.deployment import state_config
 from pipeline.errors import BrokerUnavailableError, StoreUnavailableError
 from pipeline.kafka import client_options
 from pipeline.scoring import model
 from pipeline.settings import Settings, get_settings
 from pipeline.state.documents import score_documents
-from pipeline.state.partition import FATES, Partition, StateConfig
+from pipeline.state.partition import FATES, Partition
 from pipeline.state.records import Records
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features
@@ -106,12 +107,7 @@ class Oracle:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._config = StateConfig(
-            dedupe_seconds=settings.dedupe_horizon_s,
-            dedupe_ids=settings.dedupe_ids,
-            future_ms=settings.future_limit_s * 1000,
-            record_limit=settings.record_limit_bytes,
-        )
+        self._config = state_config(settings)
 
     async def check(self, stored: "Stored | None") -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""

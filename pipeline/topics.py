@@ -45,8 +45,6 @@ KIND_TOPICS: Final[dict[Kind, str]] = {
 """The topic of each kind of engagement."""
 
 ENGAGEMENT_TOPICS: Final = tuple(KIND_TOPICS[kind] for kind in KINDS)
-INPUT_TOPICS: Final = (*ENGAGEMENT_TOPICS, "posts", "profiles", "ticks")
-"""What the worker folds, in the order of the applied offsets in a row."""
 
 TOPICS: Final = (
     *(TopicSpec(name, 92) for name in ENGAGEMENT_TOPICS),

@@ -25,7 +25,6 @@ FIELD: Final = "\t"
 ITEMS: Final = 16
 """Items kept of each sort: ten are shown."""
 
-SORTS: Final = ("actor", "object", "tag")
 _TAG: Final = "\x1f"
 
 Ranking = list[tuple[str, int]]

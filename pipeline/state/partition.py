@@ -128,11 +128,6 @@ class Partition:
         """Return the number of rows that the columns have room for."""
         return self._room
 
-    @property
-    def staged(self) -> int:
-        """Return the number of events that wait for `settle`."""
-        return sum(map(len, self._staged))
-
     def write_as(self, generation: int) -> None:
         """
         Begin to write as a member of a generation of the group: above all that was written before.

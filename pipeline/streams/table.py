@@ -13,20 +13,11 @@ import numpy as np
 from faust.stores.base import Store
 from faust.types import TP
 
+from pipeline.deployment import state_config
 from pipeline.settings import Settings
-from pipeline.state.partition import Partition, StateConfig
+from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
-
-
-def state_config(settings: Settings) -> StateConfig:
-    """Return the part of the settings that the state depends on."""
-    return StateConfig(
-        dedupe_seconds=settings.dedupe_horizon_s,
-        dedupe_ids=settings.dedupe_ids,
-        future_ms=settings.future_limit_s * 1000,
-        record_limit=settings.record_limit_bytes,
-    )
 
 
 class EngagementStore(Store):

@@ -1,6 +1,7 @@
 """The topics of the contract."""
 
-from pipeline.topics import INPUT_TOPICS, KIND_TOPICS, TOPICS, TopicSpec
+from pipeline.state.sources import SOURCES
+from pipeline.topics import KIND_TOPICS, TOPICS, TopicSpec
 from schemas import KINDS
 
 
@@ -12,7 +13,7 @@ def test_every_kind_has_its_topic() -> None:
 
 def test_the_worker_folds_topics_that_exist() -> None:
     """Each input topic is created by this program."""
-    assert set(INPUT_TOPICS) <= {spec.name for spec in TOPICS}
+    assert set(SOURCES) <= {spec.name for spec in TOPICS}
 
 
 def test_sources_are_kept_longer_than_the_longest_window() -> None:
