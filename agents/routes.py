@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agents.partition import partitions_of
 from agents.protocol import Record
+from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import KINDS, Engagement, Identity, Post, Profile, Tick

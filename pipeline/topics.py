@@ -61,10 +61,14 @@ TOPICS: Final = (
     TopicSpec("dead-letters", 30, LARGEST_LETTER),
 )
 
+CHANGELOG: Final = TopicSpec("worker-engagement-changelog", None)
+"""The worker's rows: an inner matter, under the name that Faust gives it. Made with the others: Faust would have it
+compacted at once."""
+
 
 async def ensure_topics(settings: Settings) -> list[str]:
     """
-    Create the topics that are missing and check the partition count of the others.
+    Create the topics that are missing, the changelog among them, and check the partition count of the others.
 
     Returns:
         The full names of the topics that were created.
@@ -87,14 +91,14 @@ async def ensure_topics(settings: Settings) -> list[str]:
 
 
 async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
-    specs = {settings.topic_prefix + spec.name: spec for spec in TOPICS}
+    specs = {settings.topic_prefix + spec.name: spec for spec in (*TOPICS, CHANGELOG)}
     present = set(await admin.list_topics())
     for topic in await admin.describe_topics(sorted(present & specs.keys())) if present & specs.keys() else []:
         count = len(topic["partitions"])
         if count != settings.partitions:
             raise TopicMismatchError(
                 f"topic {topic['topic']} has {count} partitions, but CLOUT_PARTITIONS is {settings.partitions}: "
-                f"set it to {count}, or use another CLOUT_TOPIC_PREFIX"
+                f"set it to {count}; for another count take a snapshot and restore it under another CLOUT_TOPIC_PREFIX"
             )
     missing = [name for name in specs if name not in present]
     if not missing:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from pipeline.settings import Settings
-from pipeline.topics import TOPICS, ensure_topics
+from pipeline.topics import CHANGELOG, TOPICS, ensure_topics
 from tests.support.cluster import REPOSITORY, Cluster, is_alive
 from tests.support.eventually import eventually
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def test_topics_are_created_once(settings: Settings) -> None:
     """The first call creates every topic, the second finds them all."""
     created = asyncio.run(ensure_topics(settings))
-    assert sorted(created) == sorted(settings.topic_prefix + spec.name for spec in TOPICS)
+    assert sorted(created) == sorted(settings.topic_prefix + spec.name for spec in (*TOPICS, CHANGELOG))
     assert asyncio.run(ensure_topics(settings)) == []
 
 

@@ -6,9 +6,9 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.partition import murmur2, partitions_of
 from agents.protocol import Record
 from agents.routes import Routes
+from pipeline.partitioner import murmur2, partitions_of
 from pipeline.settings import Settings
 from schemas import Engagement, Identity, Kind, Post, Profile, Tick
 from tests.unit.agents.samples import like
