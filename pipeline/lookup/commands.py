@@ -28,7 +28,7 @@ _INTERRUPTED: Final = 130
 def sink(*, broker: Broker = None, redis: Redis = None, port: Port = None) -> int:
     """Carry scores from Kafka to Redis until stopped."""
     from pipeline.lookup.role import run_role
-    from pipeline.lookup.sink import run
+    from pipeline.lookup.sink.run import run
 
     settings = _settings(broker=broker, redis=redis, sink_port=port)
     return run_role(settings, lambda: run(settings))

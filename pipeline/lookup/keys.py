@@ -12,6 +12,11 @@ SPIKES: Final = "clout:spikes"
 """Stream, trimmed: what subscribers of spikes get."""
 SINK: Final = "clout:sink"
 """Hash: how far the sinks have read each partition, and how fresh Redis is."""
+HEADS: Final = "clout:heads"
+"""Hash, for the sinks alone: version, handle and networks of each score document, so that it need not be read."""
+
+LIVE_LANE: Final = "live"
+"""The sink's lane that writes scores: its progress says how fresh they are."""
 
 
 def user(user_id: str) -> str:
@@ -48,7 +53,7 @@ def handle(network: str, name: str) -> str:
     """
     Return the key of the user behind a handle, which is not told apart by case.
 
-    An abandoned handle may still point to its last user: compare with the `handle` of the document.
+    Of several users with one handle it names the last who took it.
     """
     return f"clout:handle:{network}:{name.lower()}"
 
@@ -61,3 +66,13 @@ def kloutid(number: int | str) -> str:
 def offset_field(topic: str, partition: int) -> str:
     """Return the field of `SINK` that holds the next offset of a partition."""
     return f"{topic}/{partition}"
+
+
+def rebuilding_field(lane: str) -> str:
+    """Return the field of `SINK` that is there while what a lane writes is being filled from the beginning."""
+    return f"rebuilding/{lane}"
+
+
+def caught_up_field(lane: str) -> str:
+    """Return the field of `SINK` that holds when Redis last had all of a lane's topics, Unix ms."""
+    return f"caught_up/{lane}"

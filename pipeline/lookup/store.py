@@ -21,6 +21,8 @@ _TIMEOUT_S: Final = 0.4
 _ANSWER_S: Final = 0.9
 """A reader is told within a second that Redis is away, whatever the client tries meanwhile."""
 
+_FRESHNESS: Final = ("newest", keys.caught_up_field(keys.LIVE_LANE), keys.rebuilding_field(keys.LIVE_LANE))
+
 _decode_document = msgspec.json.Decoder(ScoreDocument).decode
 
 
@@ -130,9 +132,7 @@ class ScoreStore:
     async def freshness(self) -> Freshness:
         """Return what the sink last noted."""
         async with self._answer():
-            newest, caught_up, rebuilding = await cast(
-                "Any", self.redis.hmget(keys.SINK, ["newest", "caught_up", "rebuilding"])
-            )
+            newest, caught_up, rebuilding = await cast("Any", self.redis.hmget(keys.SINK, _FRESHNESS))
         return Freshness(
             newest=None if newest is None else int(newest),
             caught_up=None if caught_up is None else int(caught_up),

@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", choices=("fold", "latency"), default=None)
+    parser.add_argument("--only", choices=("fold", "sink", "latency"), default=None)
     options = parser.parse_args()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -30,6 +30,10 @@ def main() -> None:
         guard = Guard()
         if options.only in (None, "fold"):
             results["fold"] = fold(guard, directory, options.events, options.runs)
+        if options.only in (None, "sink"):
+            from tests.bench.sink import sink
+
+            results["sink"] = sink(guard, directory)
         if options.only in (None, "latency"):
             from tests.bench.latency import latency
 

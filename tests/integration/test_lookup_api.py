@@ -9,9 +9,12 @@ import httpx
 import pytest
 
 from pipeline.local.guard import Guard
-from pipeline.lookup.chunks import Batch, Tally, chunks, details_write, score_write
+from pipeline.lookup import keys
 from pipeline.lookup.connection import connect
-from pipeline.lookup.writer import Writer
+from pipeline.lookup.sink.chunks import Batch, Tally, chunks
+from pipeline.lookup.sink.details import DETAILS
+from pipeline.lookup.sink.scores import SCORES
+from pipeline.lookup.sink.writer import Writer
 from tests.integration.test_sink import Returned
 from tests.support.cluster import Cluster, Role, Valkey
 from tests.support.eventually import eventually
@@ -25,16 +28,16 @@ def store(redis_url: str, scores: Sequence[bytes], details: Sequence[bytes] = ()
 
     async def write() -> None:
         redis = connect(redis_url, 5)
-        writer = Writer(redis)
+        writer = Writer(redis, "live", [keys.CHANGES])
         number = time.monotonic_ns()
         if rebuild:
             await writer.positions([f"scores/{number}"])
         for topic in ("scores", "details"):
             await writer.rewind(f"{topic}/{number}", 0)
-        batches = [Batch("scores", number, 0, records(*scores), score_write)] if scores else []
+        batches = [Batch(SCORES, "scores", number, 0, records(*scores))] if scores else []
         if details:
-            batches.append(Batch("details", number, 0, records(*details), details_write))
-        for chunk in chunks(batches, 500, Tally()):
+            batches.append(Batch(DETAILS, "details", number, 0, records(*details)))
+        for chunk in chunks(batches, Tally()):
             await writer.write(chunk)
         if rebuild:
             await writer.finish_rebuild()

@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from pipeline.lookup import keys
-from pipeline.lookup.chunks import Batch, Chunk, Prepare, Tally, chunks, details_write, score_write
 from pipeline.lookup.connection import connect
-from pipeline.lookup.writer import LostError, Writer
-from schemas import NetworkScore
+from pipeline.lookup.sink.chunks import Batch, Chunk, Tally, chunks
+from pipeline.lookup.sink.details import DETAILS
+from pipeline.lookup.sink.outlet import Outlet
+from pipeline.lookup.sink.scores import SCORES
+from pipeline.lookup.sink.writer import LostError, Writer
+from schemas import NetworkScore, native_of, network_of
 from tests.unit.lookup.documents import Record, details_bytes, records, score_bytes
 
 pytestmark = pytest.mark.integration
 
-SCORES = "scores/0"
-DETAILS = "details/0"
+PLACES = ["scores/0", "details/0"]
 
 
 @pytest.fixture
@@ -33,21 +35,20 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def writer(redis: Redis) -> Writer:
     """A writer that has begun, and whose first fill is over."""
-    writer = Writer(redis)
-    await writer.positions([SCORES, DETAILS])
+    writer = Writer(redis, "live", [keys.CHANGES])
+    await writer.positions(PLACES)
     await writer.finish_rebuild()
     return writer
 
 
-def plan(values: Sequence[Record], position: int, prepare: Prepare = score_write) -> list[Chunk]:
+def plan(values: Sequence[Record], position: int, outlet: Outlet = SCORES) -> list[Chunk]:
     """Return the chunks of one fetch."""
-    topic = "scores" if prepare is score_write else "details"
-    return list(chunks([Batch(topic, 0, position, values, prepare)], 500, Tally()))
+    return list(chunks([Batch(outlet, outlet.topic, 0, position, values)], Tally()))
 
 
-async def write(writer: Writer, *values: bytes | None, position: int = 0, prepare: Prepare = score_write) -> bytes:
+async def write(writer: Writer, *values: bytes | None, position: int = 0, outlet: Outlet = SCORES) -> bytes:
     """Write consecutive records and return their fates."""
-    return b"".join([await writer.write(chunk) for chunk in plan(records(*values, first=position), position, prepare)])
+    return b"".join([await writer.write(chunk) for chunk in plan(records(*values, first=position), position, outlet)])
 
 
 async def changes(redis: Redis) -> list[dict[str, Any]]:
@@ -102,6 +103,30 @@ async def test_a_user_leaves_the_leaderboard_of_a_network_without_engagement(red
     assert await redis.zscore(keys.rank("x"), "x:a") == 45
 
 
+async def test_a_renamed_user_is_found_by_the_new_handle_alone(redis: Redis, writer: Writer) -> None:
+    """The old handle is free, unless somebody else has taken it by then."""
+    await write(writer, score_bytes("x:a", 50, 1, handle="Ann"), score_bytes("x:b", 50, 1, handle="Bob"))
+    assert await redis.get(keys.handle("x", "ann")) == b"x:a"
+    await write(writer, score_bytes("x:b", 50, 2, handle="Ann"), position=2)
+    assert await redis.get(keys.handle("x", "bob")) is None
+    await write(writer, score_bytes("x:a", 50, 2, handle="Anna"), position=3)
+    assert await redis.get(keys.handle("x", "ann")) == b"x:b"
+    assert await redis.get(keys.handle("x", "anna")) == b"x:a"
+
+
+@pytest.mark.parametrize("user", ["x:É", "x:a,b", "plain", "x:https://[::1]/a", 'x:"q"\\'])
+async def test_ids_of_any_kind_are_found_and_leave_nothing(redis: Redis, writer: Writer, user: str) -> None:
+    """Whatever stands in an id, its keys are those that readers ask for, and a tombstone deletes them all."""
+    await write(writer, score_bytes(user))
+    assert await redis.get(keys.handle(network_of(user), native_of(user))) == user.encode()
+    await write(writer, details_bytes("x:u", {user: 5}, 1), outlet=DETAILS)
+    assert await redis.zscore(keys.influencers(user), "x:u") == 5
+    await write(writer, details_bytes("x:u", {}, 2), position=1, outlet=DETAILS)
+    for outlet, record in (SCORES, Record(1, user.encode(), None)), (DETAILS, Record(2, b"x:u", None)):
+        assert await writer.write(plan([record], record.offset, outlet)[0]) == b"1"
+    assert [key async for key in redis.scan_iter("clout:*") if key not in {b"clout:sink", b"clout:changes"}] == []
+
+
 async def test_a_tombstone_deletes_all_of_a_user(redis: Redis, writer: Writer) -> None:
     """Nothing of the score is left but the note to subscribers."""
     await write(writer, score_bytes("x:user", 50, 1))
@@ -112,14 +137,14 @@ async def test_a_tombstone_deletes_all_of_a_user(redis: Redis, writer: Writer) -
 
 async def test_details_are_inverted(redis: Redis, writer: Writer) -> None:
     """Whoever a user's details name has the user among those engaged with, until they name them no longer."""
-    await write(writer, details_bytes("x:u", {"x:a": 5, "x:b": 2}, 1), prepare=details_write)
+    await write(writer, details_bytes("x:u", {"x:a": 5, "x:b": 2}, 1), outlet=DETAILS)
     assert await redis.zscore(keys.influencers("x:a"), "x:u") == 5
     newest = details_bytes("x:u", {"x:b": 3}, 2)
-    assert await write(writer, newest, details_bytes("x:u", {"x:a": 9}, 1), position=1, prepare=details_write) == b"1"
+    assert await write(writer, newest, details_bytes("x:u", {"x:a": 9}, 1), position=1, outlet=DETAILS) == b"1"
     assert await redis.get(keys.details("x:u")) == newest
     assert await redis.zscore(keys.influencers("x:a"), "x:u") is None
     assert await redis.zscore(keys.influencers("x:b"), "x:u") == 3
-    await writer.write(plan([Record(3, b"x:u", None)], 3, details_write)[0])
+    await writer.write(plan([Record(3, b"x:u", None)], 3, DETAILS)[0])
     assert not await redis.exists(keys.details("x:u"), keys.influencers("x:b"))
 
 
@@ -135,18 +160,18 @@ async def test_an_emptied_redis_is_noticed_before_anything_is_written(redis: Red
 async def test_an_older_state_of_redis_is_noticed(redis: Redis, writer: Writer) -> None:
     """A Redis that comes back from an old dump has not what was written since."""
     await write(writer, score_bytes("x:a"), score_bytes("x:b"))
-    await writer.rewind(SCORES, 1)
+    await writer.rewind("scores/0", 1)
     with pytest.raises(LostError):
         await write(writer, score_bytes("x:c"), position=2)
-    assert (await writer.positions([SCORES, DETAILS]))[SCORES] == 1
+    assert (await writer.positions(PLACES))["scores/0"] == 1
 
 
 async def test_a_rebuild_tells_subscribers_one_reset(redis: Redis) -> None:
     """However many documents it writes, and however often it is begun again."""
-    first, second = Writer(redis), Writer(redis)
-    await first.positions([SCORES])
+    first, second = Writer(redis, "live", [keys.CHANGES]), Writer(redis, "live", [keys.CHANGES])
+    await first.positions(PLACES[:1])
     await write(first, score_bytes("x:a"), score_bytes("x:b"))
-    assert (await second.positions([SCORES]))[SCORES] == 2
+    assert (await second.positions(PLACES[:1]))["scores/0"] == 2
     assert second.rebuilding
     await write(second, score_bytes("x:c"), position=2)
     assert await second.finish_rebuild() is True
@@ -163,9 +188,9 @@ async def test_two_sinks_in_any_order_leave_the_newest_of_each_user(redis: Redis
         st.lists(st.tuples(st.sampled_from(["x:a", "x:b", "x:c"]), st.integers(1, 30)), min_size=1, max_size=20)
     )
     values = [score_bytes(user, float(version), version) for user, version in log]
-    sinks = [Writer(redis), Writer(redis)]
+    sinks = [Writer(redis, "live", [keys.CHANGES]), Writer(redis, "live", [keys.CHANGES])]
     for sink in sinks:
-        await sink.positions([SCORES])
+        await sink.positions(PLACES[:1])
         await sink.finish_rebuild()
     positions = [0, 0]
     while max(positions) < len(values):

@@ -10,10 +10,10 @@ from redis.exceptions import NoScriptError
 
 
 class Script:
-    """A script by the name of its file."""
+    """A script by the name of its file, behind the file of what it shares with others."""
 
-    def __init__(self, name: str) -> None:
-        self._source = files(__name__).joinpath(f"{name}.lua").read_text()
+    def __init__(self, name: str, shared: str | None = None) -> None:
+        self._source = "".join(_read(part) for part in (shared, name) if part)
         # Redis names scripts so.
         self._sha = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
@@ -26,6 +26,9 @@ class Script:
             return await execute("EVAL", self._source, 0, *arguments)
 
 
-APPLY = Script("apply")
+def _read(name: str) -> str:
+    return files(__name__).joinpath(f"{name}.lua").read_text()
+
+
 FINISH_REBUILD = Script("finish_rebuild")
 RANK_PAGE = Script("rank_page")

@@ -1,20 +1,24 @@
 """From fetched records to the calls of the script."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pipeline.lookup.chunks import Batch, Chunk, Prepare, Range, Tally, chunks, details_write, score_write
+from pipeline.lookup.sink.chunks import Batch, Chunk, Range, Tally, chunks
+from pipeline.lookup.sink.details import DETAILS
+from pipeline.lookup.sink.outlet import Outlet
+from pipeline.lookup.sink.scores import SCORES
 from tests.unit.lookup.documents import Record, details_bytes, records, score_bytes
 
 
-def batch(values: Sequence[Record], *, position: int = 0, partition: int = 0, prepare: Prepare = score_write) -> Batch:
+def batch(values: Sequence[Record], *, position: int = 0, partition: int = 0, outlet: Outlet = SCORES) -> Batch:
     """Return records as one fetch of a partition."""
-    return Batch("scores" if prepare is score_write else "details", partition, position, values, prepare)
+    return Batch(outlet, outlet.topic, partition, position, values)
 
 
-def plan(*batches: Batch, limit: int = 500) -> tuple[list[Chunk], Tally]:
+def plan(*batches: Batch) -> tuple[list[Chunk], Tally]:
     """Return all chunks and the tally."""
     tally = Tally()
-    return list(chunks(batches, limit, tally)), tally
+    return list(chunks(batches, tally)), tally
 
 
 def test_several_partitions_share_a_chunk() -> None:
@@ -22,17 +26,19 @@ def test_several_partitions_share_a_chunk() -> None:
     found, _ = plan(
         batch(records(score_bytes("x:a"))),
         batch(records(score_bytes("x:b"), first=7), position=7, partition=1),
-        batch(records(details_bytes("x:a", {"x:b": 2})), prepare=details_write),
+        batch(records(details_bytes("x:a", {"x:b": 2})), outlet=DETAILS),
     )
-    (chunk,) = found
-    assert [write.user for write in chunk.scores] == ["x:a", "x:b"]
-    assert [write.user for write in chunk.details] == ["x:a"]
-    assert chunk.ranges == [Range("scores/0", 0, 1), Range("scores/1", 7, 8), Range("details/0", 0, 1)]
+    scores, details = found
+    assert [write.subject for write in scores.writes] == ["x:a", "x:b"]
+    assert scores.ranges == [Range("scores/0", 0, 1), Range("scores/1", 7, 8)]
+    assert [write.subject for write in details.writes] == ["x:a"]
+    assert details.ranges == [Range("details/0", 0, 1)]
 
 
 def test_ranges_of_consecutive_chunks_touch() -> None:
     """Each chunk begins where the one before ended, so that a lost one is noticed."""
-    found, _ = plan(batch(records(*(score_bytes(f"x:{n}") for n in range(5)))), limit=2)
+    pairs = replace(SCORES, per_call=2)
+    found, _ = plan(batch(records(*(score_bytes(f"x:{n}") for n in range(5))), outlet=pairs))
     assert [chunk.ranges for chunk in found] == [
         [Range("scores/0", 0, 2)],
         [Range("scores/0", 2, 4)],
@@ -49,7 +55,7 @@ def test_a_range_begins_at_the_position_not_at_the_first_record() -> None:
 def test_the_newest_of_a_user_in_a_fetch_is_written() -> None:
     """The others would be replaced at once."""
     found, tally = plan(batch(records(score_bytes("x:a", 10, 1), score_bytes("x:b"), score_bytes("x:a", 20, 2))))
-    assert [(write.user, write.version) for write in found[0].scores] == [("x:b", 1), ("x:a", 2)]
+    assert [(write.subject, write.version) for write in found[0].writes] == [("x:b", 1), ("x:a", 2)]
     assert found[0].ranges == [Range("scores/0", 0, 3)]
     assert tally.superseded == 1
 
@@ -57,20 +63,20 @@ def test_the_newest_of_a_user_in_a_fetch_is_written() -> None:
 def test_a_late_older_version_does_not_hide_a_newer_one() -> None:
     """A worker that was stopped and wakes up may write an older version behind a newer one."""
     found, _ = plan(batch(records(score_bytes("x:a", 20, 2), score_bytes("x:a", 10, 1))))
-    assert [write.version for write in found[0].scores] == [2]
+    assert [write.version for write in found[0].writes] == [2]
     assert found[0].ranges == [Range("scores/0", 0, 2)]
 
 
 def test_a_tombstone_replaces_what_was_before_it() -> None:
     """The key says whose score ends."""
     found, _ = plan(batch(records(score_bytes("x:user"), None)))
-    assert [(write.user, write.version) for write in found[0].scores] == [("x:user", None)]
+    assert [(write.subject, write.version) for write in found[0].writes] == [("x:user", None)]
 
 
 def test_a_record_that_does_not_decode_is_left_out_and_told() -> None:
     """The records beside it are written, and the range covers it."""
     found, tally = plan(batch(records(b"{", score_bytes("x:a"), b"[]")))
-    assert [write.user for write in found[0].scores] == ["x:a"]
+    assert [write.subject for write in found[0].writes] == ["x:a"]
     assert found[0].ranges == [Range("scores/0", 0, 3)]
     assert [(topic, offset) for topic, _, offset, _ in tally.refused] == [("scores", 0), ("scores", 2)]
 
@@ -79,7 +85,7 @@ def test_a_fetch_of_bad_records_alone_still_moves_the_position() -> None:
     """It must not be read again for ever."""
     found, _ = plan(batch(records(b"{")))
     assert found[0].ranges == [Range("scores/0", 0, 1)]
-    assert found[0].documents == 0
+    assert found[0].writes == []
 
 
 def test_nothing_fetched_is_no_chunk() -> None:
@@ -91,4 +97,4 @@ def test_the_document_passes_byte_for_byte() -> None:
     """What the sink does not know of a document passes through it."""
     value = score_bytes("x:a").replace(b'"user"', b'"new":{"of":"a newer worker"},"user"', 1)
     found, _ = plan(batch(records(value)))
-    assert found[0].scores[0].arguments[-1] == value
+    assert found[0].writes[0].columns[5] == value

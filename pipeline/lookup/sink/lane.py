@@ -1,9 +1,4 @@
-"""
-The sink: carries score documents and details from Kafka to Redis.
-
-It may be stopped, killed or run twice at any moment.
-Documents and offsets are written in one step, older versions change nothing, and what Redis loses is written again.
-"""
+"""A lane: carries the records of some outlets from Kafka to Redis, apart from other lanes."""
 
 import asyncio
 import time
@@ -16,34 +11,50 @@ from aiokafka import TopicPartition
 
 from pipeline.clock import Clock, system_clock
 from pipeline.logs import get_logger
-from pipeline.lookup.chunks import Chunk, Tally, chunks
-from pipeline.lookup.connection import AWAY, connect, redacted
-from pipeline.lookup.probe import serve_probes
-from pipeline.lookup.source import Source
-from pipeline.lookup.writer import LostError, Writer
+from pipeline.lookup.connection import AWAY
+from pipeline.lookup.sink.chunks import Chunk, Tally, chunks
+from pipeline.lookup.sink.scores import SCORES
+from pipeline.lookup.sink.source import Source
+from pipeline.lookup.sink.writer import LostError, Writer
 from pipeline.metrics import SCORE_AGE, SCORES_REFUSED, SCORES_STALE, SCORES_STORED, SCORES_SUPERSEDED
-from pipeline.settings import Settings
 
 log = get_logger(__name__)
 
-CHUNK: Final = 500
-"""Documents in one call: large enough that the call itself costs little, and Redis is back for readers within 10 ms."""
-_LINGER_S: Final = 0.02
+_FETCH_MS: Final = 500
+"""How long a fetch may find nothing before Redis is looked after; what arrives is taken at once."""
+_LINGER_S: Final = 0.005
 """Least time between two fetches, so that a busy topic is not read record by record."""
 _CHECK_S: Final = 1.0
 """How often Redis is asked whether it still has everything, when nothing is written."""
-_TIMEOUT_S: Final = 2.0
+_YIELD_S: Final = 0.05
+"""The longest that one call waits for a lane that goes first: it must get on, however busy the other is."""
 
 
-class Sink:
-    """Reads a source and writes it, until it is cancelled."""
+class Lane:
+    """
+    Reads a source and writes it, until it is cancelled.
 
-    def __init__(self, source: Source, writer: Writer, clock: Clock = system_clock) -> None:
+    Documents and offsets are written in one step, older versions change nothing, and what Redis loses is written again:
+    so it may be stopped, killed or run twice at any moment.
+
+    Args:
+        source: What is read.
+        writer: Where it goes.
+        behind: A lane that goes first whenever it has something to write.
+        clock: Unix ms.
+    """
+
+    def __init__(
+        self, source: Source, writer: Writer, behind: "Lane | None" = None, clock: Clock = system_clock
+    ) -> None:
         self._source = source
         self._writer = writer
+        self._behind = behind
         self._clock = clock
         self._ends: dict[TopicPartition, int] | None = None
         self._check_at = 0.0
+        self.is_idle = asyncio.Event()
+        """Set while it has nothing to write."""
         self.is_ready = False
         """Whether Redis once had all that the log had."""
 
@@ -67,16 +78,18 @@ class Sink:
             log.info("filling Redis from the topics", positions=sum(positions.values()))
 
     async def _step(self) -> None:
+        self.is_idle.set()
+        batches = await self._source.fetch(_FETCH_MS)
         began = time.monotonic()
-        batches = await self._source.fetch(wait_ms=50)
+        self.is_idle.clear()
         await self._note_rewound()
         tally = Tally()
-        await self._write(chunks(batches, CHUNK, tally))
+        await self._write(chunks(batches, tally))
         _report(tally)
         await self._finish_rebuild()
         await self._check()
-        if 0 < sum(len(batch.records) for batch in batches) < CHUNK:
-            await asyncio.sleep(max(0.0, began + _LINGER_S - time.monotonic()))
+        self.is_idle.set()
+        await asyncio.sleep(max(0.0, began + _LINGER_S - time.monotonic()))
 
     async def _note_rewound(self) -> None:
         for name, position in self._source.rewound().items():
@@ -92,6 +105,7 @@ class Sink:
             for chunk in planned:
                 if writing is not None:
                     await writing
+                await self._give_way()
                 writing = asyncio.create_task(self._write_chunk(chunk))
                 # Let the task send its call before the loop is kept busy with the next chunk.
                 await asyncio.sleep(0)
@@ -101,6 +115,12 @@ class Sink:
             if writing is not None and not writing.done():
                 writing.cancel()
 
+    async def _give_way(self) -> None:
+        if self._behind is not None and not self._behind.is_idle.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_YIELD_S):
+                    await self._behind.is_idle.wait()
+
     async def _write_chunk(self, chunk: Chunk) -> None:
         async for attempt in _until_redis_answers():
             with attempt:
@@ -108,14 +128,15 @@ class Sink:
         self._count(chunk, fates)
 
     def _count(self, chunk: Chunk, fates: bytes) -> None:
-        scores = fates[: len(chunk.scores)]
-        stored = scores.count(b"1")
+        if chunk.outlet is not SCORES:
+            return
+        stored = fates.count(b"1")
         SCORES_STORED.inc(stored)
-        SCORES_STALE.inc(len(scores) - stored)
+        SCORES_STALE.inc(len(fates) - stored)
         if self._writer.rebuilding:
             return
         now = self._clock()
-        for write, fate in zip(chunk.scores, scores, strict=True):
+        for write, fate in zip(chunk.writes, fates, strict=True):
             if fate == ord("1") and write.time:
                 SCORE_AGE.observe(max(0, now - write.time) / 1000)
 
@@ -155,22 +176,3 @@ def _report(tally: Tally) -> None:
     for topic, partition, offset, reason in tally.refused:
         SCORES_REFUSED.inc()
         log.warning("record left out", topic=topic, partition=partition, offset=offset, reason=reason)
-
-
-async def run(settings: Settings) -> None:
-    """
-    Run the sink with its probes until cancelled.
-
-    Raises:
-        PipelineError: A port is taken, or topics do not fit the settings.
-    """
-    redis = connect(settings.redis, _TIMEOUT_S)
-    source = Source(settings)
-    sink = Sink(source, Writer(redis))
-    log.info("sink starts", broker=settings.broker, redis=redacted(settings.redis))
-    try:
-        async with serve_probes(settings.host, settings.sink_port, lambda: sink.is_ready):
-            await sink.run()
-    finally:
-        await source.stop()
-        await redis.aclose()

@@ -1,5 +1,6 @@
-"""Reads every partition of the topics that the sink writes, from wherever Redis stands."""
+"""Reads every partition of some topics, from wherever Redis stands."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import stamina
@@ -10,7 +11,8 @@ from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
 from pipeline.logs import get_logger
 from pipeline.lookup import keys
-from pipeline.lookup.chunks import Batch, Range, Record, details_write, score_write
+from pipeline.lookup.sink.chunks import Batch, Range
+from pipeline.lookup.sink.outlet import Outlet, Record
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 
@@ -21,20 +23,25 @@ _ALIVE_MS: Final = 2_000
 
 
 class Source:
-    """One consumer without a group: the positions are the caller's, not the broker's."""
+    """
+    One consumer without a group: the positions are the caller's, not the broker's.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: Where the broker is.
+        outlets: What is read.
+        wait_ms: How long the broker may hold a fetch for the first record.
+    """
+
+    def __init__(self, settings: Settings, outlets: Sequence[Outlet], wait_ms: int) -> None:
         self._settings = settings
+        self._wait_ms = wait_ms
         self._consumer: AIOKafkaConsumer | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._rewound: dict[str, int] = {}
         self._sought_at = 0
-        self._prepare = {
-            settings.topic_prefix + "scores": score_write,
-            settings.topic_prefix + "details": details_write,
-        }
+        self._outlets = {settings.topic_prefix + outlet.topic: outlet for outlet in outlets}
         self._partitions = [
-            TopicPartition(topic, part) for topic in self._prepare for part in range(settings.partitions)
+            TopicPartition(topic, part) for topic in self._outlets for part in range(settings.partitions)
         ]
 
     @property
@@ -58,7 +65,7 @@ class Source:
             enable_auto_commit=False,
             # A log that begins later or anew is read from where it begins.
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=self._settings.fetch_wait_ms,
+            fetch_max_wait_ms=self._wait_ms,
             client_id="clout-sink",
         )
         try:
@@ -98,7 +105,7 @@ class Source:
             # The offset was out of range and the consumer went back to where the log begins.
             position = self._rewound[keys.offset_field(*partition)] = records[0].offset
         self._positions[partition] = records[-1].offset + 1
-        return Batch(partition.topic, partition.partition, position, records, self._prepare[partition.topic])
+        return Batch(self._outlets[partition.topic], partition.topic, partition.partition, position, records)
 
     def ranges(self) -> list[Range]:
         """Return an empty range at the position of each partition."""

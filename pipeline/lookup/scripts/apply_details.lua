@@ -1,0 +1,67 @@
+-- Writes details documents. Columns: user, version, document, actors; the rest: actor, count.
+-- A document "" is a tombstone. Returns one character per record: 1 taken, 0 not newer.
+--
+-- clout:influencers:{actor} is the inversion: whom an actor engages with. Only what differs from the document before is
+-- written to it: most actors of a user stay, and so do many counts.
+
+local INFLUENCERS, INFLUENCERS_KEPT = 'clout:influencers:', 200
+local find, match, sub = string.find, string.match, string.sub
+
+local users, versions, documents, actors = column(), column(), column(), column()
+
+-- JSON escapes quotes inside strings: a plain search finds the field itself, which stands near the end.
+local function version_of(document)
+  local start = find(document, '"version":', math.max(1, #document - 120), true) or find(document, '"version":', 1, true)
+  return start and tonumber(match(document, '^%s*(%d+)', start + 10)) or -1
+end
+
+local function decoded_actors(document)
+  local counts = {}
+  local ok, details = pcall(cjson.decode, document)
+  if not ok or type(details.actors) ~= 'table' then return counts end
+  for _, entry in ipairs(details.actors) do counts[entry.actor] = tostring(entry.count) end
+  return counts
+end
+
+-- The count of each actor. Ids that JSON must escape are rare: only for them the document is decoded.
+local function actors_of(document)
+  if find(document, '"actors":[]', 1, true) then return {} end
+  local start = find(document, '"actors":[', 1, true)
+  local stop = start and find(document, '}],"', start, true)
+  local list = stop and sub(document, start, stop)
+  if not list or find(list, '\\', 1, true) then return decoded_actors(document) end
+  local counts = {}
+  for actor, times in string.gmatch(list, '{"actor":"([^"]*)","count":(%d+)}') do counts[actor] = times end
+  return counts
+end
+
+local function engages(actor, user, times, is_new)
+  local key = INFLUENCERS .. actor
+  call('ZADD', key, times, user)
+  if is_new and call('ZCARD', key) > INFLUENCERS_KEPT then
+    call('ZREMRANGEBYRANK', key, 0, -INFLUENCERS_KEPT - 1)
+  end
+end
+
+local function apply(i)
+  local user, version, document = ARGV[users + i], ARGV[versions + i], ARGV[documents + i]
+  local first = at
+  at = at + 2 * tonumber(ARGV[actors + i])
+  local key = 'clout:details:' .. user
+  local old = call('GET', key)
+  if document == '' and not old then return '0' end
+  if document ~= '' and old and version_of(old) >= tonumber(version) then return '0' end
+  local before = old and actors_of(old) or {}
+  for actor = first + 1, at, 2 do
+    local name, times = ARGV[actor], ARGV[actor + 1]
+    if before[name] ~= times then engages(name, user, times, not before[name]) end
+    before[name] = nil
+  end
+  for name in pairs(before) do call('ZREM', INFLUENCERS .. name, user) end
+  if document == '' then call('DEL', key) else call('SET', key, document) end
+  return '1'
+end
+
+local fates = {}
+for i = 1, count do fates[i] = apply(i) end
+return finish(fates)

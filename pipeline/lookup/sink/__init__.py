@@ -1,0 +1,1 @@
+"""The sink: carries what the worker writes from Kafka to Redis."""

@@ -1,0 +1,122 @@
+"""
+From fetched records to chunks: what one call of a script writes.
+
+A chunk covers a range of offsets of each partition in it, from where the range before it ended.
+Of several records of a subject in one fetch only the newest is written: the others would be replaced at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import msgspec
+
+from pipeline.lookup import keys
+from pipeline.lookup.sink.outlet import Argument, Outlet, Record, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one partition in one fetch; `position` is where the batch before it ended."""
+
+    outlet: Outlet
+    topic: str
+    """With the deployment's prefix."""
+    partition: int
+    position: int
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Offsets `position` to `next` (not included) of a partition."""
+
+    field: str
+    position: int
+    next: int
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one call of an outlet's script writes."""
+
+    outlet: Outlet
+    ranges: list[Range] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+
+    def arguments(self, *, quiet: bool) -> list[Argument]:
+        """Return the script's arguments; a `quiet` chunk appends nothing to a stream."""
+        newest = max((write.time for write in self.writes), default=0)
+        arguments: list[Argument] = [int(quiet), newest, *range_arguments(self.ranges), len(self.writes)]
+        for column in zip(*[write.columns for write in self.writes], strict=True):
+            arguments += column
+        arguments += chain.from_iterable([write.rest for write in self.writes])
+        return arguments
+
+
+def range_arguments(ranges: Sequence[Range]) -> list[Argument]:
+    """Return ranges as every script takes them."""
+    arguments: list[Argument] = [len(ranges)]
+    for part in ranges:
+        arguments += (part.field, part.position, part.next)
+    return arguments
+
+
+@dataclass(slots=True)
+class Tally:
+    """Records that no chunk holds."""
+
+    superseded: int = 0
+    """A newer record of the same subject stood in the same fetch."""
+    refused: list[tuple[str, int, int, str]] = field(default_factory=list)
+    """Topic, partition, offset and reason of each record that does not decode."""
+
+
+def chunks(batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
+    """Cut the batches of one fetch into chunks, one outlet after the other."""
+    outlets = dict.fromkeys(batch.outlet for batch in batches)
+    for outlet in outlets:
+        yield from _chunks(outlet, [batch for batch in batches if batch.outlet is outlet], tally)
+
+
+def _chunks(outlet: Outlet, batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
+    chunk = Chunk(outlet)
+    for batch in batches:
+        name, position = keys.offset_field(batch.topic, batch.partition), batch.position
+        for offset, write in _newest(_prepared(batch, tally), tally):
+            chunk.writes.append(write)
+            if len(chunk.writes) == outlet.per_call:
+                chunk.ranges.append(Range(name, position, offset + 1))
+                position = offset + 1
+                yield chunk
+                chunk = Chunk(outlet)
+        if position <= batch.records[-1].offset:
+            chunk.ranges.append(Range(name, position, batch.records[-1].offset + 1))
+    if chunk.ranges:
+        yield chunk
+
+
+def _prepared(batch: Batch, tally: Tally) -> Iterator[tuple[int, Write]]:
+    for record in batch.records:
+        try:
+            yield record.offset, batch.outlet.prepare(record)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            tally.refused.append((batch.topic, batch.partition, record.offset, str(exc)))
+
+
+def _newest(writes: Iterator[tuple[int, Write]], tally: Tally) -> list[tuple[int, Write]]:
+    """Keep one write per subject, in the order of offsets; a tombstone replaces all before it."""
+    newest: dict[str, tuple[int, Write]] = {}
+    for offset, write in writes:
+        standing = newest.get(write.subject)
+        if standing is not None:
+            tally.superseded += 1
+            if not _replaces(write, standing[1]):
+                continue
+            del newest[write.subject]
+        newest[write.subject] = (offset, write)
+    return list(newest.values())
+
+
+def _replaces(write: Write, standing: Write) -> bool:
+    return write.version is None or standing.version is None or write.version > standing.version

@@ -1,0 +1,80 @@
+"""Score documents: to the look-ups, the leaderboards, the handles and the stream of changes."""
+
+from typing import Final
+
+import msgspec
+
+from pipeline.lookup.change import Change, encode_change
+from pipeline.lookup.scripts import Script
+from pipeline.lookup.sink.outlet import Outlet, Record, Write, tombstone_user
+from schemas import native_of, network_of
+
+_SEPARATOR: Final = "\x1f"
+
+
+class _NetworkHead(msgspec.Struct, gc=False):
+    score: float
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What the sink must know of a score document: the rest passes by undecoded."""
+
+    user: str
+    handle: str
+    score: float
+    previous: float | None
+    bucket: str
+    networks: dict[str, _NetworkHead]
+    version: int
+    time: int
+    as_of: int
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+
+
+def score_write(record: Record) -> Write:
+    """
+    Return what the script takes of a record of `clout.scores`.
+
+    Raises:
+        msgspec.DecodeError: The value is no score document, or neither key nor value says whose it is.
+        UnicodeDecodeError: The key of a tombstone is no text.
+    """
+    if not record.value:
+        user = tombstone_user(record)
+        return Write(user, None, (user, "", "", 0, "", b"", 0))
+    head = _decode(record.value)
+    change = encode_change(
+        Change(
+            user=head.user,
+            handle=head.handle,
+            score=head.score,
+            previous=head.previous,
+            bucket=head.bucket,
+            networks=list(head.networks),
+            version=head.version,
+            time=head.time,
+            as_of=head.as_of,
+        )
+    )
+    rest = [part for network, of in head.networks.items() for part in (network, of.score)]
+    columns = (head.user, head.version, _shape(head), head.score, change, record.value, len(head.networks))
+    return Write(head.user, head.version, columns, rest, head.time)
+
+
+def _shape(head: _Head) -> str:
+    """
+    Return what decides where else than under its id a user can be found: handle and networks.
+
+    It is empty for the commonest: the handle is the native id, and the only network is the user's own.
+    """
+    handle = head.handle.lower().replace(_SEPARATOR, "")
+    native = native_of(head.user)
+    # Redis knows lower case of ASCII only.
+    if native.isascii() and handle == native.lower() and [*head.networks] == [network_of(head.user)]:
+        return ""
+    return _SEPARATOR.join([handle, *sorted(head.networks)])
+
+
+SCORES: Final = Outlet("scores", score_write, Script("apply_scores", "reach"), per_call=500)
