@@ -11,13 +11,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin
 
 from pipeline.clock import Clock, system_clock
-from pipeline.lookup.api.changes import get_changes
-from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
-from pipeline.lookup.api.leaderboard import get_leaderboard
 from pipeline.lookup.api.problems import HANDLERS
-from pipeline.lookup.api.scores import post_scores
+from pipeline.lookup.api.routes import READS
 from pipeline.lookup.api.state import Service
-from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
 from pipeline.lookup.connection import connect
 from pipeline.lookup.hub import Hub
 from pipeline.lookup.store import ScoreStore
@@ -43,19 +39,7 @@ def create_app(redis_url: str, clock: Clock = system_clock) -> Litestar:
         await store.aclose()
 
     app = Litestar(
-        route_handlers=[
-            get_user,
-            get_score,
-            get_details,
-            get_influencers,
-            get_influencees,
-            post_scores,
-            get_leaderboard,
-            get_changes,
-            get_health,
-            get_readiness,
-            get_metrics,
-        ],
+        route_handlers=[*READS],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=HANDLERS,
         lifespan=[running],

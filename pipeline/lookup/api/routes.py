@@ -1,0 +1,25 @@
+"""What can be asked for: the handlers of all that only reads. Whoever adds a path adds its handler here."""
+
+from typing import Final
+
+from litestar.types import ControllerRouterHandler
+
+from pipeline.lookup.api.changes import get_changes
+from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
+from pipeline.lookup.api.leaderboard import get_leaderboard
+from pipeline.lookup.api.scores import post_scores
+from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
+
+READS: Final[tuple[ControllerRouterHandler, ...]] = (
+    get_user,
+    get_score,
+    get_details,
+    get_influencers,
+    get_influencees,
+    post_scores,
+    get_leaderboard,
+    get_changes,
+    get_health,
+    get_readiness,
+    get_metrics,
+)
