@@ -37,6 +37,9 @@ _COMMANDS = {
         "top": ("pipeline.lookup.commands:top", "Show the leaderboard."),
         "watch": ("pipeline.lookup.commands:watch", "Follow scores as they change."),
     },
+    "Administration": {
+        "keys": ("pipeline.lookup.control.commands:app", "Create, rotate, list and revoke API keys."),
+    },
     "Checking": {
         "doctor": ("pipeline.doctor:doctor", "Tell what is configured, reachable and lagging."),
         "replay": ("pipeline.replay:replay_command", "Fold the topics once more and compare with Redis."),

@@ -49,6 +49,19 @@ class Settings(BaseSettings):
     """`auto` is console on a terminal and one JSON object a line otherwise."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    open_reads: bool = True
+    """Scores can be read without an API key."""
+    key_requests_per_s: float = Field(default=100.0, gt=0)
+    """What a key may ask, where it has no limit of its own."""
+    key_events_per_s: float = Field(default=2000.0, gt=0)
+    """What a key may publish by POST /v1/events; twice as much at once."""
+    address_requests_per_s: float = Field(default=200.0, ge=0)
+    """What one address may ask without a key; 0: no limit. Programs on the service's own machine have none."""
+    trusted_proxies: str = ""
+    """Networks, with commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: str = ""
+    """Origins, with commas, whose scripts may read: none unless named."""
+
     topic_prefix: str = "clout."
     """Stands before every topic name, so that several instances share a cluster."""
     partitions: int = Field(default=8, ge=1, le=1024)

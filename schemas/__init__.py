@@ -1,5 +1,18 @@
 """The wire contract: what travels through the topics, Redis and the API."""
 
+from schemas.alert import (
+    Acknowledgement,
+    AlertmanagerChannel,
+    AlertRule,
+    Channel,
+    DiscordChannel,
+    EmailChannel,
+    KafkaChannel,
+    Silence,
+    SlackChannel,
+    WebhookChannel,
+)
+from schemas.control import ApiKey, Control, Forgotten, KeySecret, Override, Scope
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.details import Contribution, Details, TopActor, TopPost, TopTag
 from schemas.engagement import KINDS, Engagement, Kind
@@ -9,28 +22,47 @@ from schemas.post import Post
 from schemas.profile import Profile
 from schemas.score import Counts, Factors, NetworkScore, ScoreDocument, Windows
 from schemas.spike import Spike
+from schemas.subscription import EventKind, Subscription
 from schemas.tick import Tick
 
 __all__ = [
     "KINDS",
+    "Acknowledgement",
+    "AlertRule",
+    "AlertmanagerChannel",
+    "ApiKey",
+    "Channel",
     "Contribution",
+    "Control",
     "Counts",
     "DeadLetter",
     "Details",
+    "DiscordChannel",
+    "EmailChannel",
     "Engagement",
+    "EventKind",
     "Factors",
+    "Forgotten",
     "Identity",
+    "KafkaChannel",
+    "KeySecret",
     "Kind",
     "NetworkScore",
+    "Override",
     "Post",
     "Profile",
     "Reason",
+    "Scope",
     "ScoreDocument",
+    "Silence",
+    "SlackChannel",
     "Spike",
+    "Subscription",
     "Tick",
     "TopActor",
     "TopPost",
     "TopTag",
+    "WebhookChannel",
     "Windows",
     "is_user_id",
     "native_of",

@@ -7,16 +7,16 @@ Writes the JSON Schema files from the Structs, or checks that they are up to dat
 import json
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from schemas import DeadLetter, Details, Engagement, Identity, Post, Profile, ScoreDocument, Spike, Tick
+from schemas import Control, DeadLetter, Details, Engagement, Identity, Post, Profile, ScoreDocument, Spike, Tick
 
 DIRECTORY: Final = Path(__file__).parent / "json"
 EXAMPLES: Final = Path(__file__).parent / "examples"
 
-RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
+RECORDS: Final[dict[str, Any]] = {
     "engagement": Engagement,
     "post": Post,
     "profile": Profile,
@@ -25,12 +25,13 @@ RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
     "score": ScoreDocument,
     "details": Details,
     "spike": Spike,
+    "control": Control,
     "dead-letter": DeadLetter,
 }
-"""Every record of the contract, by the name of its file; a dead letter's are its headers."""
+"""Every record of the contract, by the name of its file: a Struct or a union; a dead letter's are its headers."""
 
 
-def schema_text(record: type[msgspec.Struct]) -> str:
+def schema_text(record: Any) -> str:
     """Return the text of a record's JSON Schema file."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(record)}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -19,6 +19,10 @@ LIVE_LANE: Final = "live"
 """The sink's lane that writes scores: its progress says how fresh they are."""
 
 
+CONTROL: Final = "clout:control"
+"""Hash: the control records by their id, mirrored from the topic."""
+
+
 def user(user_id: str) -> str:
     """Return the key of a score document (a string: the bytes of the record)."""
     return f"clout:user:{user_id}"
@@ -61,6 +65,16 @@ def handle(network: str, name: str) -> str:
 def kloutid(number: int | str) -> str:
     """Return the key of the user behind a Klout-compatible numeric id."""
     return f"clout:kloutid:{number}"
+
+
+def limit(name: str) -> str:
+    """Return the key of a token bucket: of an API key or of an address."""
+    return f"clout:limit:{name}"
+
+
+def token(digest: str) -> str:
+    """Return the key of a short-lived token, by its hash (a string: the id of the API key)."""
+    return f"clout:token:{digest}"
 
 
 def offset_field(topic: str, partition: int) -> str:

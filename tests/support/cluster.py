@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
 from pipeline.local.child import Child, stop_all
 from pipeline.local.guard import Guard
@@ -133,7 +135,7 @@ class Cluster:
     def environment(self, **changes: str) -> dict[str, str]:
         """Return the environment of a process with these settings; `changes` by full name (`CLOUT_PORT="1"`)."""
         settings = {
-            f"CLOUT_{name.upper()}": value.get_secret_value() if name == "sasl_password" else str(value)
+            f"CLOUT_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             for name, value in self.settings
             if value is not None
         }

@@ -26,6 +26,12 @@ PROBLEMS: Final = {
     400: ResponseSpec(Problem, description="A field of the request cannot be used."),
     503: ResponseSpec(Problem, description="Redis is away: try again."),
 }
+KEY_PROBLEMS: Final = {
+    **PROBLEMS,
+    401: ResponseSpec(Problem, description="No API key, or one that is not known, has expired or was revoked."),
+    403: ResponseSpec(Problem, description="The key lacks the scope."),
+    429: ResponseSpec(Problem, description="Too many requests: wait for Retry-After."),
+}
 USER_PROBLEMS: Final = {**PROBLEMS, 404: ResponseSpec(Problem, description="Nothing is known of this user.")}
 
 

@@ -8,8 +8,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
-from pipeline.errors import StoreUnavailableError
+from pipeline.errors import BrokerUnavailableError, StoreUnavailableError
 from pipeline.logs import get_logger
+from pipeline.lookup.access.refusals import Refusal
 
 log = get_logger(__name__)
 
@@ -47,6 +48,10 @@ class InvalidFieldError(Exception):
         self.reason = reason
 
 
+class NotFoundError(Exception):
+    """There is no such thing, or it is not the caller's: from outside that is the same."""
+
+
 class UnknownUserError(Exception):
     """No score is known for a user."""
 
@@ -70,6 +75,20 @@ def _invalid_field(request: AnyRequest, exc: InvalidFieldError) -> Response[byte
 
 def _unknown_user(request: AnyRequest, exc: UnknownUserError) -> Response[bytes]:
     return _respond(request, Problem("Not Found", 404, str(exc)))
+
+
+def _not_found(request: AnyRequest, exc: NotFoundError) -> Response[bytes]:
+    return _respond(request, Problem("Not Found", 404, str(exc)))
+
+
+def _refusal(request: AnyRequest, exc: Refusal) -> Response[bytes]:
+    return _respond(request, Problem(exc.title, exc.status, str(exc)), exc.headers())
+
+
+def _broker_unavailable(request: AnyRequest, exc: BrokerUnavailableError) -> Response[bytes]:
+    log.warning("answered 503", reason=str(exc))
+    problem = Problem("Service Unavailable", 503, "nothing can be written now: try again")
+    return _respond(request, problem, {"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _store_unavailable(request: AnyRequest, exc: StoreUnavailableError) -> Response[bytes]:
@@ -103,7 +122,10 @@ def _title(status: int) -> str:
 HANDLERS: Final[ExceptionHandlersMap] = {
     InvalidFieldError: _invalid_field,
     UnknownUserError: _unknown_user,
+    NotFoundError: _not_found,
+    Refusal: _refusal,
     StoreUnavailableError: _store_unavailable,
+    BrokerUnavailableError: _broker_unavailable,
     HTTPException: _http,
     Exception: _unexpected,
 }

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from pipeline.errors import ConfigError
 from pipeline.logs import get_logger
 from pipeline.lookup.api.app import create_app
+from pipeline.lookup.api.office import Office
 from pipeline.lookup.api.paths import fold_users
 from pipeline.lookup.connection import redacted
 from pipeline.settings import Settings
@@ -28,8 +29,9 @@ async def run(settings: Settings) -> None:
     Raises:
         ConfigError: The port is taken.
     """
-    app = create_app(settings.redis)
-    server = _server(settings, app)
+    office = Office.open(settings)
+    app = create_app(settings, office)
+    server = _server(settings, office.gate.wrap(fold_users(app)))
     log.info("lookup service starts", url=f"http://{settings.host}:{settings.port}", redis=redacted(settings.redis))
     serving = asyncio.create_task(server.serve())
     try:
@@ -47,10 +49,10 @@ async def run(settings: Settings) -> None:
         ) from exc
 
 
-def _server(settings: Settings, app: Litestar) -> Any:
+def _server(settings: Settings, app: ASGIApp) -> Any:
     logging.getLogger("_granian").setLevel(logging.ERROR)
     return Server(
-        fold_users(app),
+        app,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,

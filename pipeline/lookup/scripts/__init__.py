@@ -32,3 +32,4 @@ def _read(name: str) -> str:
 
 FINISH_REBUILD = Script("finish_rebuild")
 RANK_PAGE = Script("rank_page")
+TAKE_TOKENS = Script("take_tokens")

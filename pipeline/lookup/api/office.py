@@ -1,0 +1,65 @@
+"""The office: all that needs a key, and the gate that tells who has which."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler, Scope
+from redis.asyncio import Redis
+
+from pipeline.lookup.access.caller import Caller, caller_of
+from pipeline.lookup.access.gate import Gate
+from pipeline.lookup.access.limits import Limiter
+from pipeline.lookup.access.tokens import Tokens
+from pipeline.lookup.api.tokens import post_token
+from pipeline.lookup.connection import connect
+from pipeline.lookup.control.desk import ControlDesk
+from pipeline.settings import Settings
+
+_TIMEOUT_S: Final = 0.4
+_LIMITER_TIMEOUT_S: Final = 0.1
+"""Short: while Redis hangs, a reader shall still be told so within a second."""
+
+OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (post_token,)
+
+
+class Office:
+    """What the private handlers share."""
+
+    def __init__(self, settings: Settings, redis: Redis, limiter_redis: Redis) -> None:
+        self._connections = (redis, limiter_redis)
+        self.desk = ControlDesk(settings, redis)
+        self.tokens = Tokens(redis)
+        self.gate = Gate(settings, self.desk.table, Limiter(limiter_redis), self.tokens)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Office":
+        """
+        Return an office that connects when it starts.
+
+        Raises:
+            ConfigError: A setting cannot be used.
+        """
+        return cls(settings, connect(settings.redis, _TIMEOUT_S), connect(settings.redis, _LIMITER_TIMEOUT_S))
+
+    def dependencies(self) -> dict[str, Provide]:
+        """Return what handlers can ask for by name."""
+        return {
+            "desk": Provide(lambda: self.desk, sync_to_thread=False),
+            "tokens": Provide(lambda: self.tokens, sync_to_thread=False),
+            "caller": Provide(_caller, sync_to_thread=False),
+        }
+
+    def start(self) -> None:
+        """Begin to follow the control records."""
+        self.desk.start()
+
+    async def close(self) -> None:
+        """Stop and disconnect."""
+        await self.desk.close()
+        for redis in self._connections:
+            await redis.aclose()
+
+
+def _caller(scope: Scope) -> Caller:
+    return caller_of(scope)

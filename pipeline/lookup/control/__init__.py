@@ -1,0 +1,1 @@
+"""Control records: written to `clout.control`, followed into memory, mirrored in Redis."""

@@ -1,0 +1,53 @@
+"""The desk: where the service reads control records and has them changed."""
+
+import asyncio
+import contextlib
+
+from redis.asyncio import Redis
+
+from pipeline.lookup.control.follower import Follower
+from pipeline.lookup.control.mirror import Mirror
+from pipeline.lookup.control.table import ControlTable
+from pipeline.lookup.control.writer import ControlWriter
+from pipeline.settings import Settings
+from schemas import Control
+
+
+class ControlDesk:
+    """The table of a running service, with the follower that keeps it and the writer that changes the topic."""
+
+    def __init__(self, settings: Settings, redis: Redis) -> None:
+        self.table = ControlTable()
+        self._writer = ControlWriter(settings)
+        self._follower = Follower(settings, self.table, Mirror(redis))
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to follow, in the background."""
+        self._task = asyncio.create_task(self._follower.run())
+
+    async def put(self, record: Control) -> None:
+        """
+        Write a record and wait until the table has it.
+
+        Raises:
+            BrokerUnavailableError: The broker did not acknowledge it.
+        """
+        await self._follower.reached(await self._writer.put(record))
+
+    async def delete(self, record_id: str) -> None:
+        """
+        Take a record back and wait until the table has it no more.
+
+        Raises:
+            BrokerUnavailableError: The broker did not acknowledge it.
+        """
+        await self._follower.reached(await self._writer.delete(record_id))
+
+    async def close(self) -> None:
+        """Stop following and disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._writer.close()

@@ -1,0 +1,43 @@
+"""API keys for tests."""
+
+import asyncio
+import time
+from typing import Any
+
+from pipeline.lookup.control.keytext import KeyText, new_key
+from pipeline.lookup.control.writer import ControlWriter
+from pipeline.settings import Settings
+from schemas import ApiKey, Control, KeySecret, Scope
+
+
+def write_control(settings: Settings, *records: Control, deleted: tuple[str, ...] = ()) -> None:
+    """Write control records, then tombstones."""
+
+    async def write() -> None:
+        writer = ControlWriter(settings)
+        for record in records:
+            await writer.put(record)
+        for record_id in deleted:
+            await writer.delete(record_id)
+        await writer.close()
+
+    asyncio.run(write())
+
+
+def make_key(*scopes: Scope, text: KeyText | None = None, **changes: Any) -> tuple[KeyText, ApiKey]:
+    """Return a key's text and its record."""
+    key = text or new_key()
+    fields: dict[str, Any] = {"secrets": [KeySecret(key.hash())], "created": time.time_ns() // 1_000_000, **changes}
+    return key, ApiKey(id=key.id, name="test", scopes=list(scopes), **fields)
+
+
+def create_key(settings: Settings, *scopes: Scope, **changes: Any) -> str:
+    """Create a key and return its text."""
+    key, record = make_key(*scopes, **changes)
+    write_control(settings, record)
+    return str(key)
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that a key travels in."""
+    return {"Authorization": f"Bearer {key}"}
