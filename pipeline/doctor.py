@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.kafka import bootstrap_servers, client_options
+from pipeline.errors import BrokerUnavailableError, ConfigError
+from pipeline.kafka import bootstrap_servers, client_options, connected
 from pipeline.local.ports import reachable
 from pipeline.lookup import keys
 from pipeline.settings import Settings, get_settings
@@ -97,6 +98,8 @@ async def _examine_broker(settings: Settings) -> list[Finding]:
         async with asyncio.timeout(_PATIENCE_S), _admin(settings) as admin:
             brokers = (await admin.describe_cluster())["brokers"]
             topics = await _partition_counts(admin)
+    except (ConfigError, BrokerUnavailableError) as exc:
+        return [Finding("fail", "broker", str(exc))]
     except (KafkaError, OSError, TimeoutError) as exc:
         text = f"no Kafka answers at {address} ({_reason(exc)}): start one, or set CLOUT_BROKER"
         return [Finding("fail", "broker", text)]
@@ -107,7 +110,8 @@ async def _examine_broker(settings: Settings) -> list[Finding]:
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
-        await admin.start()
+        async with connected(settings):
+            await admin.start()
         yield admin
     finally:
         await admin.close()
@@ -155,7 +159,7 @@ async def _sink_lag(settings: Settings, offsets: dict[bytes, bytes]) -> Finding:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             ends = await _ends(settings, topic)
-    except (KafkaError, OSError, TimeoutError) as exc:
+    except (KafkaError, OSError, TimeoutError, ConfigError) as exc:
         return Finding("warn", "sink", f"lag unknown: the ends of {topic} cannot be read ({_reason(exc)})")
     # A partition of which nothing was stored yet counts from its beginning.
     lag = sum(max(0, end - int(offsets.get(keys.offset_field(topic, part).encode(), 0))) for part, end in ends.items())

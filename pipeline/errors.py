@@ -9,6 +9,10 @@ class ConfigError(PipelineError):
     """A setting, an option or a file named by the user cannot be used."""
 
 
+class BrokerRefusesError(ConfigError):
+    """The broker does not let this client in."""
+
+
 class ContractError(PipelineError):
     """Bytes do not follow the contract of their topic, key or file format."""
 
@@ -43,6 +47,10 @@ class FatalError(PipelineError):
 
 class ChangelogWriteError(FatalError):
     """State could not be written to the changelog, so nothing may be committed."""
+
+
+class SnapshotWriteError(FatalError):
+    """A snapshot could not be written; an older one is as it was."""
 
 
 class TopicMismatchError(FatalError):

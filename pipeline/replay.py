@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from cyclopts import Parameter
 
 from pipeline.deployment import state_config
-from pipeline.errors import BrokerUnavailableError, StoreUnavailableError
-from pipeline.kafka import client_options
+from pipeline.errors import StoreUnavailableError
+from pipeline.kafka import client_options, connected
 from pipeline.scoring import model
 from pipeline.settings import Settings, get_settings
 from pipeline.state.documents import score_documents
@@ -119,10 +119,8 @@ class Oracle:
             fetch_max_wait_ms=50,
         )
         try:
-            await consumer.start()
-        except OSError as exc:
-            raise BrokerUnavailableError(f"no Kafka broker answers at {self._settings.broker}") from exc
-        try:
+            async with connected(self._settings):
+                await consumer.start()
             for number in range(self._settings.partitions):
                 logs = await self._read(consumer, number)
                 await self._check_partition(number, logs, stored, report)

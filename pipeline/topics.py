@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from pipeline.errors import BrokerUnavailableError, TopicMismatchError
-from pipeline.kafka import client_options
+from pipeline.errors import TopicMismatchError
+from pipeline.kafka import client_options, connected
 from pipeline.settings import Settings
 from schemas import KINDS, Kind
 
@@ -75,16 +75,13 @@ async def ensure_topics(settings: Settings) -> list[str]:
 
     Raises:
         BrokerUnavailableError: No broker answers.
+        BrokerRefusesError: It does not let this client in.
         TopicMismatchError: A topic has another partition count than the settings say.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
-        await admin.start()
-    except (KafkaConnectionError, OSError) as exc:
-        raise BrokerUnavailableError(
-            f"no Kafka broker answers at {settings.broker}: start one, or set CLOUT_BROKER"
-        ) from exc
-    try:
+        async with connected(settings):
+            await admin.start()
         return await _create_missing(admin, settings)
     finally:
         await admin.close()

@@ -1,7 +1,8 @@
 """
 Apache Kafka for tests: one KRaft broker, its jars from Maven Central, everything on disk.
 
-Unlike the embedded broker it survives a SIGKILL with its log, has idempotent producers and compacts.
+Unlike the embedded broker it survives a SIGKILL with its log, has idempotent producers and compacts, and it lets in by
+password: beside its open listener it has one with SASL and one with SASL over TLS.
 """
 
 import os
@@ -46,10 +47,18 @@ _PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=\
+PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config={scram}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram}
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keystore}
+ssl.keystore.password={password}
 log.dirs={directory}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -63,13 +72,18 @@ group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 """
 
+_SCRAM: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+USER: Final = "clout"
+PASSWORD: Final = "a-password-for-tests"
+"""Who may connect to the listeners with SASL (SCRAM-SHA-512)."""
+
 _JAVA: Final = ("java", "-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """A broker that starts quickly and leaves the processors to what is tested."""
 
 
 def why_not() -> str | None:
     """Return why Apache Kafka cannot be used here, or None."""
-    missing = [command for command in ("mvn", "java") if shutil.which(command) is None]
+    missing = [command for command in ("mvn", "java", "keytool") if shutil.which(command) is None]
     return f"Apache Kafka's jars need {' and '.join(missing)}, not found on this machine" if missing else None
 
 
@@ -111,25 +125,62 @@ class Kafka(Logged):
     """One KRaft broker that is its own controller; it may be killed and started again on the same log."""
 
     def __init__(self, guard: Guard, directory: Path) -> None:
-        self.port = free_port()
+        self.ports = {protocol: free_port() for protocol in ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL")}
+        self.port = self.ports["PLAINTEXT"]
         self.url = f"kafka://127.0.0.1:{self.port}"
+        self.certificate = directory / f"kafka-{self.port}.pem"
+        """What clients trust over TLS."""
         self._guard = guard
         self._directory = directory
         self._classpath = f"{jars()}/*"
         self._properties = directory / f"kafka-{self.port}.properties"
         self._properties.write_text(
-            _PROPERTIES.format(port=self.port, controller=free_port(), directory=directory / f"kafka-{self.port}")
+            _PROPERTIES.format(
+                listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items()),
+                controller=free_port(),
+                directory=directory / f"kafka-{self.port}",
+                scram=_SCRAM,
+                keystore=self._make_certificate(),
+                password=PASSWORD,
+            )
         )
         self._format()
         self.start()
+
+    def url_of(self, protocol: str) -> str:
+        """Return the address of one of its listeners: PLAINTEXT, SASL_PLAINTEXT, SASL_SSL."""
+        return f"kafka://127.0.0.1:{self.ports[protocol]}"
+
+    def _make_certificate(self) -> Path:
+        store = self._directory / f"kafka-{self.port}.p12"
+        common = ("-alias", "broker", "-keystore", str(store), "-storepass", PASSWORD)
+        _call(
+            "keytool",
+            "-genkeypair",
+            *common,
+            "-storetype",
+            "PKCS12",
+            "-keyalg",
+            "EC",
+            "-dname",
+            "CN=kafka",
+            "-ext",
+            "san=ip:127.0.0.1",
+            "-ext",
+            "bc:critical=ca:true",
+            "-validity",
+            "7",
+        )
+        _call("keytool", "-exportcert", *common, "-rfc", "-file", str(self.certificate))
+        return store
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         return [*_JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self._classpath, main, *arguments]
 
     def _format(self) -> None:
-        command = self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._properties))
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
+        options = ("format", "-t", _CLUSTER, "-c", str(self._properties), "--add-scram", user)
+        _call(*self._command("kafka.tools.StorageTool", *options))
 
     def start(self) -> None:
         """Start it, again after a `kill`, and wait until it answers."""
@@ -140,6 +191,11 @@ class Kafka(Logged):
     def _is_ready(self) -> bool:
         assert self.is_running(), self.output()
         return is_listening(self.port) and answers(self.url)
+
+
+def _call(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def answers(url: str) -> bool:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.clock import system_clock
 from pipeline.errors import BrokerUnavailableError
-from pipeline.kafka import client_options
+from pipeline.kafka import client_options, connected
 from pipeline.logs import get_logger
 from pipeline.lookup import keys
 from pipeline.lookup.sink.chunks import Batch, Range
@@ -68,10 +68,8 @@ class Source:
             fetch_max_wait_ms=self._wait_ms,
             client_id="clout-sink",
         )
-        try:
+        async with connected(self._settings):
             await consumer.start()
-        except OSError as exc:
-            raise BrokerUnavailableError(f"no Kafka broker answers at {self._settings.broker}") from exc
         self._consumer = consumer
 
     async def stop(self) -> None:
