@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.state.events import SELF, UNDO
+from pipeline.state.events import NTH_UNKNOWN, SELF, UNDO
 from pipeline.state.sources import POST_KIND
 
 ENTRY: Final = np.dtype(
@@ -21,7 +21,7 @@ ENTRY: Final = np.dtype(
         ("last", "<u4"),  # the newest engagement, seconds; also tells the slice
         ("worth", "<u4"),  # sum, fixed point
         ("age", "<u2"),  # greatest; days plus 1, 0 unknown
-        ("nth", "<u2"),  # least; NTH_UNKNOWN
+        ("nth", "<u2"),  # least, an unknown one as 0
         ("count", "<u2"),
         ("score", "u1"),  # greatest; twice the score plus 1, 0 unknown
         ("flags", "u1"),  # MUTUAL
@@ -47,7 +47,8 @@ def entries_of(events: NDArray[np.void]) -> NDArray[np.void]:
     entries["last"] = events["time"]
     entries["worth"] = np.maximum(events["worth"], 0)
     entries["age"] = events["age"]
-    entries["nth"] = events["nth"]
+    # What is not known is not held against an actor, and so must not give way to what is.
+    entries["nth"] = np.where(events["nth"] == NTH_UNKNOWN, 0, events["nth"])
     entries["count"] = 1
     entries["score"] = events["score"]
     entries["flags"] = events["flags"]
@@ -83,14 +84,14 @@ def merge(
         return row, entries
     piece = (entries["last"] // np.uint32(slice_seconds)).astype(np.int64)
     order = by_lane(row * _SLICES_SPAN + (piece - piece.min()), entries["actor"])
-    row, piece, entries = row[order], piece[order], entries[order]
+    row, piece, entries = row[order], piece[order], entries.take(order)
     new = np.empty(len(row), np.bool_)
     new[0] = True
     new[1:] = (np.diff(row) != 0) | (np.diff(piece) != 0) | (np.diff(entries["actor"]) != 0)
     if new.all():
         return row, entries
     start = np.flatnonzero(new)
-    merged = entries[start]
+    merged = entries.take(start)
     merged["last"] = np.maximum.reduceat(entries["last"], start)
     merged["worth"] = np.minimum(np.add.reduceat(entries["worth"].astype(np.int64), start), _WORTH_LAST)
     merged["age"] = np.maximum.reduceat(entries["age"], start)

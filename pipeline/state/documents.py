@@ -79,7 +79,7 @@ def score_documents(
     for row, score, before, bucket, percentile, confidence, parts, counts, engagers, authenticity, last in columns:
         user = partition.ids[row].decode()
         network, _, native = user.partition(":")
-        profile = partition.profile(row)
+        profile = partition.profiles.get(row)
         documents.append(
             ScoreDocument(
                 user,
@@ -113,7 +113,8 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], features: F
 
 def _details(partition: Partition, row: int, points: Sequence[float], now: int) -> Details:
     if partition.large[row] < 0:
-        actors, posts, tags = top_of_lines(partition.lines[row], TOP)
+        small, at = partition.small_rows, np.array([row])
+        actors, posts, tags = top_of_lines(small.texts(at)[0], small.events.gather(at), TOP)
     else:
         evidence = partition.evidence[row]
         actors, posts, tags = evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)

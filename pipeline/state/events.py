@@ -6,6 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.state.sources import POST_KIND
+
 EVENT: Final = np.dtype(
     [
         ("actor", "<u8"),  # digest of the actor's id
@@ -36,6 +38,12 @@ TIME_LAST_MS: Final = 0xFFFF_FFFF * 1000
 def digests(parts: Sequence[bytes]) -> NDArray[np.uint64]:
     """Return digests of 8 bytes as numbers: the same on every machine. Those of 16 bytes become two each."""
     return np.frombuffer(b"".join(parts), ">u8").astype(np.uint64)
+
+
+def is_counted(events: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Tell which events are engagements that say who acted: no posts, and nothing withdrawn."""
+    counted: NDArray[np.bool_] = (events["kind"] < POST_KIND) & ((events["flags"] & UNDO) == 0)
+    return counted
 
 
 def flatten(blobs: Sequence[bytes], dtype: np.dtype[np.void]) -> tuple[NDArray[np.int64], NDArray[np.void]]:

@@ -86,8 +86,9 @@ class LargeRows:
         taken = actors.is_engager(events) & (piece > self.heads[_QUARTER] - SLICES)
         taken &= events["actor"] < self.thresholds[large, piece % SLICES]
         if taken.any():
-            self._waiting_rows.append(large[taken])
-            self._waiting.append(actors.entries_of(events[taken]))
+            places = np.flatnonzero(taken)
+            self._waiting_rows.append(large[places])
+            self._waiting.append(actors.entries_of(events.take(places)))
 
     def settle(self) -> None:
         """Merge the actors that wait into their rows' samples."""
@@ -105,11 +106,15 @@ class LargeRows:
     def _keep_actors(self, rows: NDArray[np.int64], row: NDArray[np.int64], entries: NDArray[np.void]) -> None:
         width = self.windows.slice_seconds[_QUARTER]
         alive = entries["last"].astype(np.int64) // width > self.heads[_QUARTER] - SLICES
-        row, entries = row[alive], entries[alive]
+        if not alive.all():
+            places = np.flatnonzero(alive)
+            row, entries = row[places], entries.take(places)
         if len(row):
             stays, full, piece, threshold = actors.truncate(row, entries, width)
             self.thresholds[rows[full], piece % SLICES] = threshold
-            row, entries = row[stays], entries[stays]
+            if not stays.all():
+                places = np.flatnonzero(stays)
+                row, entries = row[places], entries.take(places)
         packed = memoryview(entries.tobytes())
         ends = np.searchsorted(row, np.arange(len(rows)), "right") * ENTRY.itemsize
         start = 0

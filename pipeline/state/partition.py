@@ -8,7 +8,6 @@ The state is a pure function of the log's records, whatever the batches: no cloc
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,23 +16,27 @@ from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
 from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
 from pipeline.state.decode import Decoded, Decoder
-from pipeline.state.events import EVENT
-from pipeline.state.evidence import Evidence, Texts
+from pipeline.state.evidence import Evidence
 from pipeline.state.horizon import IdHorizon
 from pipeline.state.large import LargeRows
+from pipeline.state.lines import lines_of
 from pipeline.state.packing import pack_engagements, pack_posts
+from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
+from pipeline.state.sections import Section
+from pipeline.state.slabs import ranges
+from pipeline.state.small import SmallRows
 from pipeline.state.sources import KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
 
 SMALL_LIMIT: Final = 64
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
 
-EVIDENCE_A_SETTLE: Final = 512
-"""Events of large rows that evidence takes at once; of more (a replay at full speed) it takes an even sample."""
+EVIDENCE_A_RUN: Final = 128
+"""Events of large rows that evidence takes of a run; of more (a replay at full speed) it takes an even sample."""
 
-STAGED: Final = 8_192
-"""Events staged before they are applied: many for one array operation, few enough for their memory to be used again."""
+STAGED: Final = 16_384
+"""Events staged before they are applied: many for one array operation, few enough to stay in the processor's cache."""
 
 APPLIED, DUPLICATE, LATE, FORGOTTEN, DEAD = range(5)
 FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
@@ -52,8 +55,6 @@ class StateConfig:
 
 
 _C = TypeVar("_C", bound=Columns)
-_PROFILE: Final = msgspec.json.Decoder(Profile)
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 class Partition:
@@ -72,12 +73,10 @@ class Partition:
         """The positions up to which `fates` had counted when they were restored."""
         self.index: dict[bytes, int] = {}
         self.ids: list[bytes] = []
-        self.events: list[bytes] = []
-        """Packed `EVENT` records of each small row; b"" for a large one."""
-        self.lines: list[bytes] = []
-        """A line of evidence for each event of a small row."""
-        self.profiles: dict[int, bytes] = {}
-        self.followers: dict[int, int] = {}
+        self.small_rows = SmallRows()
+        self.profiles = Profiles()
+        self.sections: tuple[Section, ...] = (self.profiles,)
+        """What only some rows have."""
         self.evidence: dict[int, Evidence] = {}
         self.large_rows = LargeRows(self.windows)
         self._room = 0
@@ -112,7 +111,8 @@ class Partition:
         self._ticks = Decoder(Tick, TickColumns, limit)
         self._staged_rows: list[NDArray[np.int64]] = []
         self._staged: list[NDArray[np.void]] = []
-        self._texts = Texts()
+        self._staged_lines: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]] = []
+        self._waiting = 0
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -185,7 +185,7 @@ class Partition:
         fates = self._fates_of(source, columns.ids, undo, rows, offsets, time)
         packed = pack_engagements(columns, source, time, self.network[rows].astype(np.int64), undo)
         np.maximum.at(self.last, rows[fates.take], time[fates.take])
-        self._texts.extend(columns, fates.take)
+        self._keep_evidence(columns, rows, fates.take & ~undo)
         self._stage(rows, packed, fates.take)
         self._count_fates(source, offsets, fates)
         return decoded.refusals
@@ -235,7 +235,6 @@ class Partition:
         undo = np.array(decoded.columns.undo, np.bool_)
         offsets = np.array(decoded.offsets, np.int64)
         fates = self._fates_of(POSTS, decoded.columns.ids, undo, rows, offsets, time)
-        self._texts.extend_posts(int(np.count_nonzero(fates.take)))
         self._stage(rows, pack_posts(time, undo), fates.take)
         self._count_fates(POSTS, offsets, fates)
         return decoded.refusals
@@ -248,10 +247,10 @@ class Partition:
         offsets = np.array(decoded.offsets, np.int64)
         older = np.zeros(len(rows), np.bool_)
         for i, (row, profile) in enumerate(zip(rows.tolist(), decoded.columns.profiles, strict=True)):
-            held = self.profile(row)
+            held = self.profiles.get(row)
             older[i] = held is not None and held.time > profile.time
             if not older[i]:
-                self.set_profile(row, profile)
+                self.profiles.put(row, profile)
                 self.dirty[row] = self.owed[row] = True
         self._count(PROFILES, APPLIED, offsets[~older])
         self._count(PROFILES, LATE, offsets[older])
@@ -261,21 +260,6 @@ class Partition:
         decoded, _ = self._in_time(decoded)
         self._count(TICKS, APPLIED, np.array(decoded.offsets, np.int64))
         return decoded.refusals
-
-    def set_profile(self, row: int, profile: Profile | None) -> None:
-        """Keep what an account says of itself."""
-        self.profiles.pop(row, None)
-        self.followers.pop(row, None)
-        if profile is not None:
-            self.profiles[row] = _ENCODER.encode(profile)
-            if profile.followers is not None:
-                # Absurd counts are the model's to judge, but they must fit.
-                self.followers[row] = max(-1, min(profile.followers, 1 << 62))
-
-    def profile(self, row: int) -> Profile | None:
-        """Return what an account says of itself."""
-        held = self.profiles.get(row)
-        return _PROFILE.decode(held) if held is not None else None
 
     def _in_time(self, decoded: Decoded[_C]) -> tuple[Decoded[_C], NDArray[np.int64]]:
         """Refuse what lies too far in the future, and move `as_of` on by the rest."""
@@ -315,9 +299,6 @@ class Partition:
             self._grow(max(256, end, self._room + self._room // 2))
         self.index.update(zip(keys, range(first, end), strict=True))
         self.ids += keys
-        empty = [b""] * len(keys)
-        self.events += empty
-        self.lines += empty
         self.network[first:end] = [weights.network_index(network_of(key.decode())) for key in keys]
         self.large[first:end] = -1
         self.emitted[first:end] = np.nan
@@ -332,6 +313,7 @@ class Partition:
             applied = np.zeros((room, len(SOURCES)), np.int64)
             applied[: len(self.applied)] = self.applied
             self.applied = applied
+        self.small_rows.make_room(room)
         self._room = room
 
     def _fates_of(
@@ -355,14 +337,28 @@ class Partition:
             self.owed[rows[absorbed]] = True
         return _Fates(take, duplicate, late)
 
+    def _keep_evidence(self, columns: EngagementColumns, rows: NDArray[np.int64], take: NDArray[np.bool_]) -> None:
+        """Take what is text at once, so that the decoded records need not wait in memory."""
+        is_small = self.large[rows] < 0
+        small = np.flatnonzero(take & is_small)
+        if len(small):
+            self._staged_lines.append((rows[small], *lines_of(columns, small.tolist())))
+        big = np.flatnonzero(take & ~is_small)
+        if len(big):
+            big = big[:: -(-len(big) // EVIDENCE_A_RUN)]
+            for row, i in zip(rows[big].tolist(), big.tolist(), strict=True):
+                self.evidence[row].add(columns.actors[i], columns.objects[i], columns.tags[i])
+
     def _stage(self, rows: NDArray[np.int64], packed: NDArray[np.void], take: NDArray[np.bool_]) -> None:
         if not take.all():
-            rows, packed = rows[take], packed[take]
+            places = np.flatnonzero(take)
+            rows, packed = rows[places], packed.take(places)
         self._staged_rows.append(rows)
         self._staged.append(packed)
+        self._waiting += len(rows)
         self.dirty[rows] = True
         self.owed[rows] = True
-        if len(self._texts) >= STAGED:
+        if self._waiting >= STAGED:
             self._apply_staged()
 
     def _count_fates(self, source: int, offsets: NDArray[np.int64], fates: "_Fates") -> None:
@@ -383,71 +379,43 @@ class Partition:
 
     def _apply_staged(self) -> None:
         self.large_rows.advance(self.as_of // 1000)
-        if not self._staged:
+        if not self._waiting:
             return
-        rows = np.concatenate(self._staged_rows)
-        packed = np.concatenate(self._staged)
-        texts, self._texts = self._texts, Texts()
-        self._staged_rows, self._staged = [], []
+        rows, packed = np.concatenate(self._staged_rows), np.concatenate(self._staged)
+        self._staged_rows, self._staged, self._waiting = [], [], 0
         order = np.argsort(rows, kind="stable")
-        rows, packed = rows[order], packed[order]
+        rows, packed = rows[order], packed.take(order)
         is_small = self.large[rows] < 0
-        if is_small.all():
-            self._settle_small(rows, packed, texts, order)
-            return
-        self._settle_small(rows[is_small], packed[is_small], texts, order[is_small])
-        self._settle_large(rows[~is_small], packed[~is_small], texts, order[~is_small])
+        small, big = np.flatnonzero(is_small), np.flatnonzero(~is_small)
+        if len(big):
+            self.large_rows.add(self.large[rows[big]].astype(np.int64), packed.take(big))
+        self._apply_lines()
+        if len(small):
+            touched = self.small_rows.add(rows[small], packed.take(small))
+            crowded = touched[self.small_rows.events.lengths[touched] > SMALL_LIMIT]
+            if len(crowded):
+                self._make_large(crowded)
 
-    def _settle_small(
-        self,
-        rows: NDArray[np.int64],
-        packed: NDArray[np.void],
-        staged: Texts,
-        order: NDArray[np.int64],
-    ) -> None:
-        if not len(rows):
+    def _apply_lines(self) -> None:
+        if not self._staged_lines:
             return
-        start = np.flatnonzero(np.diff(rows, prepend=-1))
-        ends = np.append(start[1:], len(rows))
-        size = EVENT.itemsize
-        blob = packed.tobytes()
-        text, text_ends = staged.lines(order.tolist())
-        text_start, text_stop = np.append(0, text_ends)[start].tolist(), text_ends[ends - 1].tolist()
-        events, texts = self.events, self.lines
-        crowded: list[int] = []
-        limit = SMALL_LIMIT * size
-        touched = zip(
-            rows[start].tolist(), (start * size).tolist(), (ends * size).tolist(), text_start, text_stop, strict=True
-        )
-        for row, first, end, text_first, text_end in touched:
-            kept = events[row] + blob[first:end]
-            events[row] = kept
-            texts[row] += text[text_first:text_end]
-            if len(kept) > limit:
-                crowded.append(row)
-        if crowded:
-            self._make_large(np.array(crowded, np.int64))
+        rows, counts, units = map(np.concatenate, zip(*self._staged_lines, strict=True))
+        self._staged_lines = []
+        order = np.argsort(rows, kind="stable")
+        starts = np.cumsum(counts) - counts
+        units = units.take(ranges(starts[order], counts[order]))
+        self.small_rows.add_lines(rows[order], counts[order], units)
 
     def _make_large(self, rows: NDArray[np.int64]) -> None:
-        place, packed = ev.flatten([self.events[row] for row in rows.tolist()], EVENT)
+        packed, lengths = self.small_rows.events.gather(rows), self.small_rows.events.lengths[rows]
+        texts = self.small_rows.texts(rows)
         large = self.large_rows.add_rows(len(rows))
         self.large[rows] = large
-        self.large_rows.add(large[place], packed)
-        for row in rows.tolist():
-            self.evidence[row] = Evidence.of_lines(self.lines[row])
-            self.events[row] = self.lines[row] = b""
-
-    def _settle_large(
-        self,
-        rows: NDArray[np.int64],
-        packed: NDArray[np.void],
-        staged: Texts,
-        order: NDArray[np.int64],
-    ) -> None:
-        self.large_rows.add(self.large[rows].astype(np.int64), packed)
-        step = -(-len(rows) // EVIDENCE_A_SETTLE)
-        for row, place in zip(rows[::step].tolist(), order[::step].tolist(), strict=True):
-            self.evidence[row].add(staged, place)
+        self.large_rows.add(np.repeat(large, lengths), packed)
+        ends = np.cumsum(lengths).tolist()
+        for row, text, start, end in zip(rows.tolist(), texts, [0, *ends], ends, strict=False):
+            self.evidence[row] = Evidence.of_small(text, packed[start:end])
+        self.small_rows.clear(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pipeline.scoring.features import SCALES, Features
 from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES, WINDOW_NAMES, Windows
 from pipeline.state import actors
 from pipeline.state.actors import ENTRY, WHOLE
-from pipeline.state.events import EVENT, MUTUAL, NTH_UNKNOWN, UNDO, flatten
+from pipeline.state.events import MUTUAL, NTH_UNKNOWN, UNDO, flatten
 from pipeline.state.partition import Partition
 from pipeline.state.sources import POST_KIND
 
@@ -42,12 +42,13 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
     entries = np.zeros(0, ENTRY)
     threshold = np.full(n, WHOLE, np.uint64)
     if len(small):
-        where, packed = flatten([partition.events[row] for row in rows[small].tolist()], EVENT)
-        where = small[where]
+        events = partition.small_rows.events
+        where, packed = np.repeat(small, events.lengths[rows[small]]), events.gather(rows[small])
         _count_events(partition.windows, second, kernels, where, packed, counts, posts, worth)
         engaged = actors.is_engager(packed)
         width = partition.windows.slice_seconds[QUARTER]
-        place, entries = actors.merge(where[engaged], actors.entries_of(packed[engaged]), width)
+        chosen = np.flatnonzero(engaged)
+        place, entries = actors.merge(where[chosen], actors.entries_of(packed.take(chosen)), width)
     if len(big):
         _count_slices(partition, second, kernels, big, large[big], counts, posts, worth)
         threshold[big] = _least_threshold(partition, second, large[big])
@@ -68,7 +69,7 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
         fresh=sums.fresh,
         busy=sums.busy,
         top=sums.top,
-        followers=_followers(partition, rows),
+        followers=partition.profiles.followers(rows),
     )
 
 
@@ -136,11 +137,6 @@ def _least_threshold(partition: Partition, second: int, large: NDArray[np.int64]
     return held.min(axis=1) if held.shape[1] else np.full(len(large), WHOLE, np.uint64)
 
 
-def _followers(partition: Partition, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    followers = partition.followers
-    return np.array([followers.get(row, -1) for row in rows.tolist()], np.int64)
-
-
 class _ActorSums:
     """Sums over the distinct actors of each of n rows."""
 
@@ -163,11 +159,13 @@ class _ActorSums:
         limit = threshold[place]
         inside = (entries["actor"] < limit) | (limit == WHOLE)
         inside &= self._windows.head(QUARTER, self._second) - last // width < SLICES
-        place, entries, last = place[inside], entries[inside], last[inside]
+        if not inside.all():
+            chosen = np.flatnonzero(inside)
+            place, entries, last = place[chosen], entries.take(chosen), last[chosen]
         if not len(place):
             return
         order = actors.by_lane(place, entries["actor"])
-        place, entries, last = place[order], entries[order], last[order]
+        place, entries, last = place[order], entries.take(order), last[order]
         new = np.empty(len(place), np.bool_)
         new[0] = True
         new[1:] = (np.diff(place) != 0) | (np.diff(entries["actor"]) != 0)

@@ -24,9 +24,9 @@ from pipeline.errors import FatalError
 from pipeline.kafka import client_options
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
-from pipeline.state.codec import Restore
 from pipeline.state.partition import Partition
 from pipeline.state.records import Records
+from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES
 from pipeline.streams.table import EngagementTable
 

@@ -65,7 +65,7 @@ class EngagementStore(Store):
     def __getitem__(self, key: Any) -> Any:
         for part in self.partitions.values():
             if (row := part.index.get(_key(key))) is not None:
-                return part.profile(row)
+                return part.profiles.get(row)
         raise KeyError(key)
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -7,8 +7,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.state.codec import Restore, encode_meta, encode_rows
+from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.partition import Partition
+from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
 from schemas import KINDS, Engagement, Post, Profile, Tick
 from tests.unit.state.log import DAY, FOREVER, HOUR, NOW, Log, columns, documents

@@ -7,10 +7,11 @@ import numpy as np
 
 from pipeline.scoring import model
 from pipeline.scoring.features import Features
-from pipeline.state.codec import Restore, encode_meta, encode_rows
+from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.documents import score_documents
 from pipeline.state.partition import Partition, StateConfig
 from pipeline.state.records import Records, Refusal
+from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.state.view import features
 from schemas import KINDS, Engagement, Kind, Post, Profile, ScoreDocument, Tick

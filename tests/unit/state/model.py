@@ -140,11 +140,11 @@ def _worth(event: Engagement) -> int:
 def _quality(events: list[Engagement]) -> int:
     scores = [round(e.actor_score * 2) for e in events if e.actor_score is not None]
     ages = [max(0, (e.time - e.actor_since) // 86_400_000) for e in events if e.actor_since is not None]
-    nths = [e.actor_nth for e in events if e.actor_nth is not None]
+    nths = [e.actor_nth or 0 for e in events]
     made = weights.quality(
         _one(sum(map(_worth, events))),
         _one(max(scores) if scores else weights.NO_SCORE),
         _one(max(ages) if ages else weights.NO_STAMP),
-        _one(min(nths) if nths else weights.NO_STAMP),
+        _one(min(nths)),
     )
     return int(made[0])

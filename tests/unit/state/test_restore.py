@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ContractError, UnsupportedVersionError
-from pipeline.state.codec import META_KEY, Restore, encode_meta, encode_rows
+from pipeline.state.codec import META_KEY, VERSION, encode_meta, encode_rows
 from pipeline.state.partition import FATES, SMALL_LIMIT, Partition
+from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
 from schemas import Tick
 from tests.unit.state.log import (
@@ -311,11 +312,11 @@ def row_with(change: Callable[[bytes], bytes], part: Partition | None = None) ->
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(lambda: row_with(lambda value: b"\x02" + value[1:]), id="row"),
+        pytest.param(lambda: row_with(lambda value: bytes([VERSION + 1]) + value[1:]), id="row"),
         pytest.param(lambda: row_with(lambda value: b"\xff" + value[1:40]), id="short row"),
-        pytest.param(lambda: meta_with(2), id="partition"),
+        pytest.param(lambda: meta_with(VERSION + 1), id="partition"),
         pytest.param(
-            lambda: meta_with(2, more=b"\x00" * 8),
+            lambda: meta_with(VERSION + 1, more=b"\x00" * 8),
             id="longer partition",
         ),
     ],
@@ -350,13 +351,13 @@ _LENGTHS: Final = struct.calcsize(f"<BBBxIqqf{len(SOURCES)}q")
 
 def _moved(value: bytes, by: int) -> bytes:
     """Say that the body is `by` bytes longer and the text as much shorter."""
-    profile_len, body, text = struct.unpack_from("<III", value, _LENGTHS)
-    return value[:_LENGTHS] + struct.pack("<III", profile_len, body + by, text - by) + value[_LENGTHS + 12 :]
+    body, text, sections = struct.unpack_from("<III", value, _LENGTHS)
+    return value[:_LENGTHS] + struct.pack("<III", body + by, text - by, sections) + value[_LENGTHS + 12 :]
 
 
 def _without_body(value: bytes) -> bytes:
     """Say that all of the body is text."""
-    return _moved(value, -struct.unpack_from("<I", value, _LENGTHS + 4)[0])
+    return _moved(value, -struct.unpack_from("<I", value, _LENGTHS)[0])
 
 
 @pytest.mark.parametrize(
