@@ -104,6 +104,16 @@ class Publisher:
         self._kick_all()
         await self._until(0)
 
+    async def settled(self, receipt: Receipt) -> None:
+        """
+        Wait until what a receipt stands for is acknowledged.
+
+        Raises:
+            FatalError: The broker refuses something for good.
+        """
+        while not receipt.acknowledged:
+            await self._until(max(0, self.unacknowledged - 1))
+
     async def stop(self) -> None:
         """Disconnect within two seconds or so. What is not acknowledged is given up: `flush` first."""
         if self._timer is not None:

@@ -40,6 +40,9 @@ SCORE_AGE = Histogram(
 # The lookup service.
 STREAM_CLIENTS = Gauge("clout_stream_clients", "Open subscriptions.", ["kind"])
 
+EVENTS_ACCEPTED = Counter("clout_events_accepted_total", "Events by HTTP that the broker acknowledged.")
+EVENTS_REJECTED = Counter("clout_events_rejected_total", "Events by HTTP that are none.")
+
 # The agents.
 AGENT_RECEIVED = Counter("clout_agent_received_total", "Source events read.", ["agent"])
 AGENT_PUBLISHED = Counter("clout_agent_published_total", "Records acknowledged by the broker.", ["agent", "topic"])

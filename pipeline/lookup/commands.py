@@ -35,13 +35,14 @@ def sink(*, broker: Broker = None, redis: Redis = None, port: Port = None) -> in
 
 
 @app.command
-def serve(*, redis: Redis = None, host: str | None = None, port: Port = None) -> int:
+def serve(*, broker: Broker = None, redis: Redis = None, host: str | None = None, port: Port = None) -> int:
     """Serve scores and their changes by HTTP until stopped."""
+    from agents.ingest import Ingest
     from pipeline.lookup.api.server import run
     from pipeline.lookup.role import run_role
 
-    settings = _settings(redis=redis, host=host, port=port)
-    return run_role(settings, lambda: run(settings))
+    settings = _settings(broker=broker, redis=redis, host=host, port=port)
+    return run_role(settings, lambda: run(settings, Ingest(settings)))
 
 
 @app.command

@@ -11,51 +11,59 @@ from pipeline.lookup.access.caller import Caller, caller_of
 from pipeline.lookup.access.gate import Gate
 from pipeline.lookup.access.limits import Limiter
 from pipeline.lookup.access.tokens import Tokens
+from pipeline.lookup.api.events import Ingestion, post_events
 from pipeline.lookup.api.tokens import post_token
 from pipeline.lookup.connection import connect
 from pipeline.lookup.control.desk import ControlDesk
+from pipeline.lookup.ingest.door import Door
 from pipeline.settings import Settings
 
 _TIMEOUT_S: Final = 0.4
 _LIMITER_TIMEOUT_S: Final = 0.1
 """Short: while Redis hangs, a reader shall still be told so within a second."""
 
-OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (post_token,)
+OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (post_token, post_events)
 
 
 class Office:
     """What the private handlers share."""
 
-    def __init__(self, settings: Settings, redis: Redis, limiter_redis: Redis) -> None:
+    def __init__(self, settings: Settings, door: Door, redis: Redis, limiter_redis: Redis) -> None:
         self._connections = (redis, limiter_redis)
+        self._door = door
         self.desk = ControlDesk(settings, redis)
         self.tokens = Tokens(redis)
-        self.gate = Gate(settings, self.desk.table, Limiter(limiter_redis), self.tokens)
+        limiter = Limiter(limiter_redis)
+        self.gate = Gate(settings, self.desk.table, limiter, self.tokens)
+        self.ingestion = Ingestion(settings, door, limiter)
 
     @classmethod
-    def open(cls, settings: Settings) -> "Office":
+    def open(cls, settings: Settings, door: Door) -> "Office":
         """
         Return an office that connects when it starts.
 
         Raises:
             ConfigError: A setting cannot be used.
         """
-        return cls(settings, connect(settings.redis, _TIMEOUT_S), connect(settings.redis, _LIMITER_TIMEOUT_S))
+        return cls(settings, door, connect(settings.redis, _TIMEOUT_S), connect(settings.redis, _LIMITER_TIMEOUT_S))
 
     def dependencies(self) -> dict[str, Provide]:
         """Return what handlers can ask for by name."""
         return {
             "desk": Provide(lambda: self.desk, sync_to_thread=False),
             "tokens": Provide(lambda: self.tokens, sync_to_thread=False),
+            "ingestion": Provide(lambda: self.ingestion, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
         }
 
     def start(self) -> None:
-        """Begin to follow the control records."""
+        """Begin to follow the control records, and to connect."""
         self.desk.start()
+        self._door.start()
 
     async def close(self) -> None:
         """Stop and disconnect."""
+        await self._door.close()
         await self.desk.close()
         for redis in self._connections:
             await redis.aclose()

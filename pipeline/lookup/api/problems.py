@@ -48,6 +48,18 @@ class InvalidFieldError(Exception):
         self.reason = reason
 
 
+class InvalidFieldsError(Exception):
+    """Several fields of a request cannot be used."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(f"{errors[0].field}: {errors[0].reason}")
+        self.errors = errors
+
+
+class UnsupportedMediaError(Exception):
+    """The body is of a kind that is not taken."""
+
+
 class NotFoundError(Exception):
     """There is no such thing, or it is not the caller's: from outside that is the same."""
 
@@ -75,6 +87,14 @@ def _invalid_field(request: AnyRequest, exc: InvalidFieldError) -> Response[byte
 
 def _unknown_user(request: AnyRequest, exc: UnknownUserError) -> Response[bytes]:
     return _respond(request, Problem("Not Found", 404, str(exc)))
+
+
+def _invalid_fields(request: AnyRequest, exc: InvalidFieldsError) -> Response[bytes]:
+    return _respond(request, Problem("Bad Request", 400, str(exc), errors=exc.errors))
+
+
+def _unsupported_media(request: AnyRequest, exc: UnsupportedMediaError) -> Response[bytes]:
+    return _respond(request, Problem("Unsupported Media Type", 415, str(exc)))
 
 
 def _not_found(request: AnyRequest, exc: NotFoundError) -> Response[bytes]:
@@ -122,6 +142,8 @@ def _title(status: int) -> str:
 HANDLERS: Final[ExceptionHandlersMap] = {
     InvalidFieldError: _invalid_field,
     UnknownUserError: _unknown_user,
+    InvalidFieldsError: _invalid_fields,
+    UnsupportedMediaError: _unsupported_media,
     NotFoundError: _not_found,
     Refusal: _refusal,
     StoreUnavailableError: _store_unavailable,

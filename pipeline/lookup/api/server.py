@@ -14,6 +14,7 @@ from pipeline.lookup.api.app import create_app
 from pipeline.lookup.api.office import Office
 from pipeline.lookup.api.paths import fold_users
 from pipeline.lookup.connection import redacted
+from pipeline.lookup.ingest.door import Door
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
@@ -22,14 +23,16 @@ _STOP_S: Final = 3
 """Open requests have this long to end."""
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, door: Door) -> None:
     """
     Run the lookup service until cancelled; subscribers are told to come back, and open requests end.
+
+    Events that are posted go through `door`.
 
     Raises:
         ConfigError: The port is taken.
     """
-    office = Office.open(settings)
+    office = Office.open(settings, door)
     app = create_app(settings, office)
     server = _server(settings, office.gate.wrap(fold_users(app)))
     log.info("lookup service starts", url=f"http://{settings.host}:{settings.port}", redis=redacted(settings.redis))

@@ -6,11 +6,11 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
 from pipeline.lookup.control.table import encode
+from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 from schemas import Control
@@ -18,7 +18,6 @@ from schemas import Control
 BROADCAST: Final = ("forgotten:", "override:")
 """Ids of what every partition of the fold must know: written to each."""
 _ANSWER_S: Final = 5.0
-_POSITIVE: Final = 0x7FFFFFFF
 
 
 class ControlWriter:
@@ -79,7 +78,7 @@ class ControlWriter:
         count = self._settings.partitions
         if key.decode().startswith(BROADCAST):
             return list(range(count))
-        return [(murmur2(key) & _POSITIVE) % count]
+        return [int(partition) for partition in partitions_of([key], count)]
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
