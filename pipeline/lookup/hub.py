@@ -1,15 +1,15 @@
-"""The hub: one reader of the stream of changes per process, and everyone who listens to it."""
+"""A hub: the one reader of a stream in this process, and everyone who listens to it."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from redis.asyncio import Redis
-
 from pipeline.errors import StoreUnavailableError
 from pipeline.logs import get_logger
-from pipeline.lookup.changes import PAGE, ChangeLog, Entry, reset
 from pipeline.lookup.connection import AWAY
+from pipeline.lookup.stream import PAGE, Entry, Stream, reset
 from pipeline.lookup.subscriber import Subscriber, Wish, is_behind
 from pipeline.metrics import STREAM_CLIENTS
 
@@ -18,17 +18,30 @@ log = get_logger(__name__)
 _WAIT_MS: Final = 1000
 _RETRY_S: Final = 0.5
 _START_S: Final = 0.5
+_CURRENT_S: Final = 1.5
+"""A read that finds nothing returns within a second: a longer silence means that Redis hangs."""
 
 
 class Hub:
-    """Reads the stream once and offers each entry to the subscribers who want it."""
+    """
+    Reads a stream once and offers each entry to the subscribers who want it.
 
-    def __init__(self, redis: Redis, kind: str = "sse") -> None:
-        self.changes = ChangeLog(redis)
+    Args:
+        stream: What is read.
+        note: Is told of each entry before any subscriber is.
+        lose: Is told when reading begins and when it fails: entries before may have been missed.
+    """
+
+    def __init__(
+        self, stream: Stream, note: Callable[[Entry], None] | None = None, lose: Callable[[], None] | None = None
+    ) -> None:
+        self.stream = stream
+        self._note = note
+        self._lose = lose
+        self._current_at = 0.0
         self._last: str | None = None
         self._everyone: set[Subscriber] = set()
         self._by_user: dict[str, set[Subscriber]] = {}
-        self._clients = STREAM_CLIENTS.labels(kind)
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -56,8 +69,13 @@ class Hub:
             StoreUnavailableError: The stream could not be read yet.
         """
         if self._last is None:
-            raise StoreUnavailableError("the changes cannot be read: Redis does not answer")
+            raise StoreUnavailableError("the stream cannot be read: Redis does not answer")
         return self._last
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything was offered, but for the delay of the stream."""
+        return time.monotonic() - self._current_at < _CURRENT_S
 
     async def started(self) -> None:
         """
@@ -73,21 +91,21 @@ class Hub:
                     await self._moved.wait()
         _ = self.position
 
-    def subscribe(self, wish: Wish) -> Subscriber:
+    def subscribe(self, wish: Wish, kind: str) -> Subscriber:
         """
-        Add a subscriber, who is offered everything behind its `joined`.
+        Add a subscriber, who is offered everything behind its `joined`; `kind` is for the metrics.
 
         Raises:
             StoreUnavailableError: The stream could not be read yet.
         """
-        subscriber = Subscriber(wish, self.position)
+        subscriber = Subscriber(wish, self.position, kind)
         if self._is_closed:
             subscriber.close()
         if wish.users is None:
             self._everyone.add(subscriber)
         for user in wish.users or ():
             self._by_user.setdefault(user, set()).add(subscriber)
-        self._clients.inc()
+        STREAM_CLIENTS.labels(kind).inc()
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -98,7 +116,7 @@ class Hub:
             others.discard(subscriber)
             if not others:
                 self._by_user.pop(user, None)
-        self._clients.dec()
+        STREAM_CLIENTS.labels(subscriber.kind).dec()
 
     async def reached(self, entry_id: str) -> None:
         """Wait until everything up to an id was offered."""
@@ -112,33 +130,42 @@ class Hub:
             try:
                 await self._follow()
             except AWAY as exc:
-                log.warning("changes cannot be read: trying again", reason=str(exc))
+                log.warning("a stream cannot be read: trying again", reason=str(exc))
+                self._current_at = 0.0
+                self._tell_lost()
                 await asyncio.sleep(_RETRY_S)
+
+    def _tell_lost(self) -> None:
+        if self._lose is not None:
+            self._lose()
 
     async def _follow(self) -> None:
         if self._last is None:
-            self._advance(await self.changes.last())
+            self._advance(await self.stream.last())
+            self._tell_lost()
         # After a pause or a full page entries may be lost to trimming: then read in a way that tells.
         behind = True
         while not self._is_closed:
             if behind:
                 entries = await self._catch_up(self.position)
             else:
-                entries = await self.changes.wait(self.position, _WAIT_MS)
+                entries = await self.stream.wait(self.position, _WAIT_MS)
             for entry in entries:
                 self._offer(entry)
             if entries:
                 self._advance(entries[-1].id)
             behind = len(entries) == PAGE
-            if behind:
+            if not behind:
+                self._current_at = time.monotonic()
+            else:
                 # Let the subscribers send before the next page is offered.
                 await asyncio.sleep(0)
 
     async def _catch_up(self, last: str) -> list[Entry]:
-        page = await self.changes.page(last)
+        page = await self.stream.page(last)
         if not page.lost:
             return page.entries
-        log.warning("changes were lost: subscribers are told to start over", after=last)
+        log.warning("entries were lost: subscribers are told to start over", after=last)
         self._last = page.last
         return [reset(page.last, "trimmed")]
 
@@ -147,6 +174,8 @@ class Hub:
         self._moved.set()
 
     def _offer(self, entry: Entry) -> None:
+        if self._note is not None:
+            self._note(entry)
         if entry.kind == "reset":
             for subscriber in self._subscribers():
                 subscriber.offer(entry)

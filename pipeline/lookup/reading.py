@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.lookup.changes import Entry
+from pipeline.lookup import keys
 from pipeline.lookup.connection import connect
 from pipeline.lookup.hub import Hub
 from pipeline.lookup.store import ScoreStore
+from pipeline.lookup.stream import Entry, Stream
 from pipeline.lookup.subscriber import Wish
 from schemas import Details, ScoreDocument
 
@@ -70,11 +71,11 @@ async def show_changes(redis_url: str, wish: Wish) -> int:
     async with aclosing(ScoreStore.from_url(redis_url)) as store:
         await store.ping()
     redis = connect(redis_url, _WATCH_TIMEOUT_S)
-    hub = Hub(redis, kind="command")
+    hub = Hub(Stream(redis, keys.CHANGES))
     hub.start()
     try:
         await hub.started()
-        subscriber = hub.subscribe(wish)
+        subscriber = hub.subscribe(wish, "command")
         while True:
             for entry in await subscriber.take(_WAIT_S):
                 _print_change(entry)

@@ -1,13 +1,15 @@
-"""One subscriber of changes: what it wants, and what waits for it."""
+"""One subscriber of a stream: what it wants, and what waits for it."""
 
 import asyncio
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from pipeline.lookup.changes import Entry, order, reset
+from pipeline.lookup.change import bucket_of
+from pipeline.lookup.stream import Entry, order, reset
 
 PENDING_LIMIT: Final = 4096
-"""Users whose newest score may wait for a slow client, some 1 MB: beyond, it gets a reset instead."""
+"""Subjects whose newest entry may wait for a slow client, some 1 MB: beyond, it gets a reset instead."""
 _BASES_LIMIT: Final = 100_000
 """Users whose last sent score is remembered, for `min_delta`."""
 
@@ -21,17 +23,25 @@ class Wish:
     network: str | None = None
     min_delta: float = 0.0
     """The least difference to the score that was sent last."""
+    crossings: bool = False
+    """Only changes into another bucket than that of the score that was sent last."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it matters what was sent last."""
+        return self.min_delta > 0 or self.crossings
 
 
 class Subscriber:
     """
-    Holds what a client has not yet read: the newest entry of each user, in the order of the stream.
+    Holds what a client has not yet read: the newest entry of each subject, in the order of the stream.
 
     `offer` never waits, so that a slow client slows nobody.
     """
 
-    def __init__(self, wish: Wish, joined: str) -> None:
+    def __init__(self, wish: Wish, joined: str, kind: str = "") -> None:
         self.wish = wish
+        self.kind = kind
         self.joined = joined
         """The id of the stream from which on everything is offered."""
         self.closed = False
@@ -44,11 +54,11 @@ class Subscriber:
         """Take an entry that follows all those offered before."""
         if entry.kind == "reset":
             self._start_over(entry)
-        elif entry.user in self._pending or self._wants(entry):
+        elif entry.subject in self._pending or self._wants(entry):
             # A score that returned to what was sent must replace the one that waits: `take` then drops it.
             # Last in the order again: a client that resumes by id has then seen all before it.
-            self._pending.pop(entry.user, None)
-            self._pending[entry.user] = entry
+            self._pending.pop(entry.subject, None)
+            self._pending[entry.subject] = entry
             if len(self._pending) > PENDING_LIMIT:
                 self._start_over(reset(entry.id, "too slow"))
         else:
@@ -63,7 +73,7 @@ class Subscriber:
 
     def note_sent(self, user: str, score: float) -> None:
         """Remember a score that the client has from elsewhere."""
-        if self.wish.min_delta > 0:
+        if self.wish.counts:
             self._remember(user, score)
 
     def close(self) -> None:
@@ -90,7 +100,7 @@ class Subscriber:
             return True
         if not self._wants(entry):
             return False
-        if entry.change is not None and self.wish.min_delta > 0:
+        if entry.change is not None and self.wish.counts:
             self._remember(entry.user, entry.change.score)
         return True
 
@@ -99,8 +109,8 @@ class Subscriber:
         if self._reset is not None:
             taken.append(self._reset)
             self._reset = None
-        for user in list(self._pending)[:limit]:
-            entry = self._pending.pop(user)
+        for subject in list(islice(self._pending, limit)):
+            entry = self._pending.pop(subject)
             if self.passes(entry):
                 taken.append(entry)
         return taken
@@ -114,12 +124,11 @@ class Subscriber:
         wish = self.wish
         if wish.users is not None and entry.user not in wish.users:
             return False
-        change = entry.change
-        if change is None:
-            return True
-        if wish.network is not None and wish.network not in change.networks:
+        # Who is gone has no networks any more.
+        if wish.network is not None and entry.kind != "gone" and wish.network not in entry.networks:
             return False
-        if wish.min_delta <= 0:
+        change = entry.change
+        if change is None or not wish.counts:
             return True
         base = self._sent.get(entry.user)
         if base is None:
@@ -127,8 +136,10 @@ class Subscriber:
                 return True
             base = change.previous
             self._remember(entry.user, base)
+        if wish.crossings and bucket_of(base) == change.bucket:
+            return False
         # Scores have two decimals: a difference of exactly min_delta must not fail by a rounding error.
-        return abs(change.score - base) >= self.wish.min_delta - 1e-9
+        return abs(change.score - base) >= wish.min_delta - 1e-9
 
     def _remember(self, user: str, score: float) -> None:
         self._sent.pop(user, None)

@@ -16,36 +16,26 @@ from pipeline.lookup.api.office import OFFICE_HANDLERS, Office
 from pipeline.lookup.api.problems import HANDLERS
 from pipeline.lookup.api.routes import READS
 from pipeline.lookup.api.state import Service
-from pipeline.lookup.connection import connect
-from pipeline.lookup.hub import Hub
-from pipeline.lookup.store import ScoreStore
 from pipeline.settings import Settings
 
 _BODY_LIMIT: Final = 1_000_000
 """1,000 ids of the greatest length fit."""
-_HUB_TIMEOUT_S: Final = 5.0
-"""Longer than the hub waits for the next change."""
 
 
 def create_app(settings: Settings, office: Office, clock: Clock = system_clock) -> Litestar:
     """
     Return the application; it connects to Redis when it starts, and while Redis is away it answers 503.
 
-    It expects every request to come through `office.gate`.
+    It expects every request to come through `office.gate` and `front`.
     """
-    store = ScoreStore.from_settings(settings)
-    hub_redis = connect(settings.redis, _HUB_TIMEOUT_S)
-    service = Service(store, Hub(hub_redis), clock)
+    service = Service(settings, clock)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        service.hub.start()
         office.start()
-        yield
-        await service.hub.close()
+        async with service.running():
+            yield
         await office.close()
-        await hub_redis.aclose()
-        await store.aclose()
 
     app = Litestar(
         route_handlers=[*READS, *OFFICE_HANDLERS],

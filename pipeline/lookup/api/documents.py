@@ -1,33 +1,31 @@
 """Answers that pass stored bytes on unparsed."""
 
-import re
 from typing import Final
 
 from litestar import Response
 from litestar.enums import MediaType
 
-# JSON escapes quotes inside strings: this finds the field itself.
-_VERSION = re.compile(rb'"version":\s*(\d+)')
+from pipeline.lookup.documents import Document
 
 CACHE_CONTROL: Final = "public, max-age=1"
 """Scores move within a second: longer would hide it."""
 
 
-def version_of(document: bytes) -> str:
-    """Return the version that a stored document carries, `0` when it carries none."""
-    match = _VERSION.search(document)
-    return match[1].decode() if match else "0"
+def etag(version: int) -> str:
+    """Return the ETag of a stored document of a version."""
+    return f'"{version}"'
 
 
-def document_response(document: bytes, if_none_match: str | None) -> Response[bytes]:
+def document_response(document: Document, if_none_match: str | None) -> Response[bytes]:
     """Return a stored document with its ETag, or 304 when the client has this version."""
-    tag = f'"{version_of(document)}"'
+    tag = etag(document.version)
     headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
-    if if_none_match is not None and _matches(if_none_match, tag):
+    if if_none_match is not None and is_matched(if_none_match, tag):
         return Response(content=b"", status_code=304, headers=headers)
-    return Response(content=document, status_code=200, media_type=MediaType.JSON, headers=headers)
+    return Response(content=document.content, status_code=200, media_type=MediaType.JSON, headers=headers)
 
 
-def _matches(if_none_match: str, tag: str) -> bool:
+def is_matched(if_none_match: str, tag: str) -> bool:
+    """Tell whether a condition names an ETag."""
     candidates = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
     return tag in candidates or "*" in candidates

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import math
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -11,10 +13,12 @@ from litestar.params import HeaderParameter, Parameter
 from pipeline.lookup.api.paths import user_of
 from pipeline.lookup.api.problems import InvalidFieldError, Problem
 from pipeline.lookup.store import Position
+from pipeline.lookup.stream import order
 from schemas import is_user_id
 
 _USER_LIMIT: Final = 512
 """Characters of an id, as in the schemas."""
+_USERS_LIMIT: Final = 1000
 
 UserSegment = Annotated[str, Parameter(description="The id of a user, `network:native-id`, percent-encoded.")]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag that the client has.")]
@@ -57,6 +61,64 @@ def checked_user(field: str, user: str) -> str:
     if not is_user_id(user) or any(ord(character) < 32 for character in user):
         raise InvalidFieldError(field, "expected network:native-id, for example github:torvalds")
     return user
+
+
+def checked_users(given: Sequence[str] | None) -> frozenset[str] | None:
+    """
+    Return the ids in lists separated by commas; None when nothing is given.
+
+    Raises:
+        InvalidFieldError: There are none, too many, or one cannot be an id.
+    """
+    if given is None:
+        return None
+    wanted = frozenset(user for part in given for user in part.split(",") if user)
+    if not 1 <= len(wanted) <= _USERS_LIMIT:
+        raise InvalidFieldError("users", f"expected 1 to {_USERS_LIMIT} ids, got {len(wanted)}")
+    return frozenset(checked_user("users", user) for user in wanted)
+
+
+def checked_network(network: str | None) -> str | None:
+    """
+    Return the name of a network.
+
+    Raises:
+        InvalidFieldError: It is empty or too long.
+    """
+    if network is not None and not 1 <= len(network) <= _USER_LIMIT:
+        raise InvalidFieldError("network", f"expected 1 to {_USER_LIMIT} characters")
+    return network
+
+
+def checked_number(field: str, text: str, least: float, greatest: float) -> float:
+    """
+    Return the number in a query that no framework has read.
+
+    Raises:
+        InvalidFieldError: It is none, or out of its range.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= greatest:
+        raise InvalidFieldError(field, f"expected a number from {least:g} to {greatest:g}")
+    return number
+
+
+def checked_resume(field: str, entry_id: str | None) -> str | None:
+    """
+    Return the id of the event to resume behind.
+
+    Raises:
+        InvalidFieldError: It is none; `field` is named.
+    """
+    if entry_id is not None:
+        try:
+            order(entry_id)
+        except ValueError as exc:
+            raise InvalidFieldError(field, str(exc)) from exc
+    return entry_id
 
 
 def encode_cursor(position: Position) -> str:

@@ -68,7 +68,7 @@ class UnknownUserError(Exception):
     """No score is known for a user."""
 
     def __init__(self, user: str) -> None:
-        super().__init__(f"no score is known for {user!r}")
+        super().__init__(f"nothing is known of {user!r}")
 
 
 def _respond(request: AnyRequest, problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -81,12 +81,19 @@ def _respond(request: AnyRequest, problem: Problem, headers: dict[str, str] | No
     )
 
 
+def problem_of(exc: InvalidFieldError | StoreUnavailableError) -> Problem:
+    """Return what a client is told of an error."""
+    if isinstance(exc, InvalidFieldError):
+        return Problem("Bad Request", 400, str(exc), errors=[FieldError(exc.field, exc.reason)])
+    return Problem("Service Unavailable", 503, "scores cannot be read now: try again")
+
+
 def _invalid_field(request: AnyRequest, exc: InvalidFieldError) -> Response[bytes]:
-    return _respond(request, Problem("Bad Request", 400, str(exc), errors=[FieldError(exc.field, exc.reason)]))
+    return _respond(request, problem_of(exc))
 
 
 def _unknown_user(request: AnyRequest, exc: UnknownUserError) -> Response[bytes]:
-    return _respond(request, Problem("Not Found", 404, str(exc)))
+    return _respond(request, Problem("Not Found", 404, str(exc), errors=[FieldError("user", str(exc))]))
 
 
 def _invalid_fields(request: AnyRequest, exc: InvalidFieldsError) -> Response[bytes]:
@@ -113,8 +120,7 @@ def _broker_unavailable(request: AnyRequest, exc: BrokerUnavailableError) -> Res
 
 def _store_unavailable(request: AnyRequest, exc: StoreUnavailableError) -> Response[bytes]:
     log.warning("answered 503", reason=str(exc))
-    problem = Problem("Service Unavailable", 503, "scores cannot be read now: try again")
-    return _respond(request, problem, {"Retry-After": str(_RETRY_AFTER_S)})
+    return _respond(request, problem_of(exc), {"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _http(request: AnyRequest, exc: HTTPException) -> Response[bytes]:

@@ -4,10 +4,11 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
-from pipeline.lookup.api.changes import get_changes
+from pipeline.lookup.api.changes import changes_socket, get_changes
 from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
 from pipeline.lookup.api.leaderboard import get_leaderboard
 from pipeline.lookup.api.scores import post_scores
+from pipeline.lookup.api.spikes import get_spikes, spikes_socket
 from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
 
 READS: Final[tuple[ControllerRouterHandler, ...]] = (
@@ -19,6 +20,9 @@ READS: Final[tuple[ControllerRouterHandler, ...]] = (
     post_scores,
     get_leaderboard,
     get_changes,
+    changes_socket,
+    get_spikes,
+    spikes_socket,
     get_health,
     get_readiness,
     get_metrics,

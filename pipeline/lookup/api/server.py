@@ -11,8 +11,8 @@ from litestar.types import ASGIApp
 from pipeline.errors import ConfigError
 from pipeline.logs import get_logger
 from pipeline.lookup.api.app import create_app
+from pipeline.lookup.api.front import front
 from pipeline.lookup.api.office import Office
-from pipeline.lookup.api.paths import fold_users
 from pipeline.lookup.connection import redacted
 from pipeline.lookup.ingest.door import Door
 from pipeline.settings import Settings
@@ -34,13 +34,13 @@ async def run(settings: Settings, door: Door) -> None:
     """
     office = Office.open(settings, door)
     app = create_app(settings, office)
-    server = _server(settings, office.gate.wrap(fold_users(app)))
+    server = _server(settings, office.gate.wrap(front(app, app.state.service)))
     log.info("lookup service starts", url=f"http://{settings.host}:{settings.port}", redis=redacted(settings.redis))
     serving = asyncio.create_task(server.serve())
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
-        await app.state.service.hub.close()
+        await app.state.service.end_subscriptions()
         server.stop()
         _, open_still = await asyncio.wait({serving}, timeout=_STOP_S)
         if open_still:

@@ -10,6 +10,7 @@ from pipeline.lookup.api.documents import CACHE_CONTROL, document_response
 from pipeline.lookup.api.fields import USER_PROBLEMS, IfNoneMatch, Limit, UserSegment, user_id
 from pipeline.lookup.api.problems import UnknownUserError
 from pipeline.lookup.api.state import Service
+from pipeline.lookup.documents import Document
 from schemas import Details, ScoreDocument
 
 
@@ -58,7 +59,7 @@ async def get_user(segment: UserSegment, service: Service, if_none_match: IfNone
 async def get_score(segment: UserSegment, service: Service) -> Response[Score]:
     """Return the score of a user without what stands behind it."""
     document = await _document(service, user_id(segment))
-    return Response(content=_decode_score(document), headers={"Cache-Control": CACHE_CONTROL})
+    return Response(content=_decode_score(document.content), headers={"Cache-Control": CACHE_CONTROL})
 
 
 @get("/v1/users/{segment:str}/explain", responses=_returns(Details, "Who and what stands behind the score."))
@@ -78,22 +79,22 @@ async def get_influencers(segment: UserSegment, service: Service, limit: Limit =
 async def get_influencees(segment: UserSegment, service: Service, limit: Limit = 20) -> Response[Peers]:
     """Return those whom a user influences: who engages with the user most."""
     user = user_id(segment)
-    details = _decode_details(await _details(service, user))
+    details = _decode_details((await _details(service, user)).content)
     return await _peers(service, user, [(actor.actor, actor.count) for actor in details.actors[:limit]])
 
 
-async def _document(service: Service, user: str) -> bytes:
-    document = await service.store.get(user)
+async def _document(service: Service, user: str) -> Document:
+    document = await service.documents.get(user)
     if document is None:
         raise UnknownUserError(user)
     return document
 
 
-async def _details(service: Service, user: str) -> bytes:
+async def _details(service: Service, user: str) -> Document:
     details = await service.store.details(user)
     if details is None:
         raise UnknownUserError(user)
-    return details
+    return Document.of(details)
 
 
 async def _peers(service: Service, user: str, found: list[tuple[str, int]]) -> Response[Peers]:

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lookup.api.documents import document_response, version_of
+from pipeline.lookup.api.documents import document_response
 from pipeline.lookup.api.fields import checked_user, decode_cursor, encode_cursor
 from pipeline.lookup.api.paths import folded, user_of
 from pipeline.lookup.api.problems import InvalidFieldError
-from pipeline.lookup.changes import order
+from pipeline.lookup.documents import Document
 from pipeline.lookup.store import Position
+from pipeline.lookup.stream import order
 from tests.unit.lookup.documents import score_bytes
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
@@ -74,17 +75,17 @@ def test_event_ids_are_compared_as_numbers() -> None:
 @pytest.mark.parametrize("entry_id", ["", "1", "1-", "a-b", "1-2-3", "$", "1-2\n", "-1-2"])
 def test_what_is_no_event_id_is_refused(entry_id: str) -> None:
     """A Last-Event-ID from elsewhere is an error, not a silent start."""
-    with pytest.raises(ValueError, match="no id of a change"):
+    with pytest.raises(ValueError, match="no id of an event"):
         order(entry_id)
 
 
 def test_the_etag_is_the_version_of_the_document_itself() -> None:
     """A name that looks like a version does not mislead."""
     document = score_bytes("x:a", version=7, name='","version":99,"')
-    assert version_of(document) == "7"
+    assert document_response(Document.of(document), None).headers["ETag"] == '"7"'
 
 
 @pytest.mark.parametrize(("condition", "status"), [('"7"', 304), ('W/"7"', 304), ('"1", "7"', 304), ('"1"', 200)])
 def test_a_client_with_this_version_gets_no_body(condition: str, status: int) -> None:
     """If-None-Match names versions."""
-    assert document_response(score_bytes("x:a", version=7), condition).status_code == status
+    assert document_response(Document.of(score_bytes("x:a", version=7)), condition).status_code == status

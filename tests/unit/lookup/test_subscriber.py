@@ -3,14 +3,14 @@
 import pytest
 
 from pipeline.lookup.change import Change, encode_change
-from pipeline.lookup.changes import Entry, reset
+from pipeline.lookup.stream import Entry, reset
 from pipeline.lookup.subscriber import PENDING_LIMIT, Subscriber, Wish
 
 
 def entry(number: int, user: str, score: float, previous: float | None = 50.0, network: str = "x") -> Entry:
     """Return a change as it stands in the stream."""
     change = Change(user, user, score, previous, "50-59", [network], number, 0, 0)
-    return Entry(f"{number}-0", "change", encode_change(change), user, change)
+    return Entry(f"{number}-0", "change", encode_change(change), user, user, [network], change)
 
 
 async def taken(subscriber: Subscriber) -> list[tuple[str, str]]:

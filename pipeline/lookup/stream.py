@@ -1,6 +1,7 @@
-"""The stream of changes in Redis: reading on from an id without a silent gap."""
+"""A stream in Redis, of changes or of spikes: reading on from an id without a silent gap."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
@@ -8,7 +9,6 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from pipeline.lookup import keys
 from pipeline.lookup.change import Change, decode_change
 
 START: Final = "0-0"
@@ -18,14 +18,17 @@ _ID = re.compile(r"(\d{1,20})-(\d{1,20})\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the stream: a change, the end of a user, or a reset."""
+    """One entry of a stream."""
 
     id: str
-    kind: Literal["change", "gone", "reset"]
+    kind: Literal["change", "gone", "spike", "reset"]
     data: bytes
-    """JSON for subscribers: a `Change`, `{"user"}` or `{"reason"}`."""
+    """JSON for subscribers: a `Change`, `{"user"}`, a `Spike` or `{"reason"}`."""
     user: str = ""
     """Empty for a reset."""
+    subject: str = ""
+    """The user of a change, the id of a spike: only the newest entry of a subject waits for a slow client."""
+    networks: Sequence[str] = ()
     change: Change | None = None
 
 
@@ -40,6 +43,15 @@ class Page:
     """Entries behind the id were trimmed, or the stream is another one than that of the id."""
 
 
+class _SpikeHead(msgspec.Struct, gc=False):
+    id: str
+    user: str
+    network: str
+
+
+_decode_spike = msgspec.json.Decoder(_SpikeHead).decode
+
+
 def order(entry_id: str) -> tuple[int, int]:
     """
     Return an id as numbers that can be compared.
@@ -49,15 +61,16 @@ def order(entry_id: str) -> tuple[int, int]:
     """
     match = _ID.match(entry_id)
     if match is None:
-        raise ValueError(f"no id of a change: {entry_id[:50]!r}; expected digits-digits")
+        raise ValueError(f"no id of an event: {entry_id[:50]!r}; expected digits-digits")
     return int(match[1]), int(match[2])
 
 
-class ChangeLog:
-    """Reads `clout:changes`."""
+class Stream:
+    """Reads `clout:changes` or `clout:spikes`."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis
+        self._key = key
 
     async def last(self) -> str:
         """Return the id of the newest entry, `START` when there never was one."""
@@ -66,8 +79,8 @@ class ChangeLog:
     async def page(self, after: str, limit: int = PAGE) -> Page:
         """Return up to `limit` entries behind `after`, and whether any behind it are lost."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.execute_command("XINFO", "STREAM", keys.CHANGES)
-            pipe.xrange(keys.CHANGES, f"({after}", "+", count=limit)
+            pipe.execute_command("XINFO", "STREAM", self._key)
+            pipe.xrange(self._key, f"({after}", "+", count=limit)
             info, found = await pipe.execute(raise_on_error=False)
         if isinstance(info, ResponseError):
             # No such stream: a reader who had an id has lost it, the others have missed nothing.
@@ -79,7 +92,7 @@ class ChangeLog:
 
     async def wait(self, after: str, wait_ms: int, limit: int = PAGE) -> list[Entry]:
         """Return up to `limit` entries behind `after`, waiting for the first; empty after `wait_ms`."""
-        found = await cast("Any", self._redis.xread({keys.CHANGES: after}, count=limit, block=wait_ms))
+        found = await cast("Any", self._redis.xread({self._key: after}, count=limit, block=wait_ms))
         return _entries(found[0][1]) if found else []
 
 
@@ -102,9 +115,13 @@ def _entries(found: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
 def _entry(entry_id: str, fields: dict[bytes, bytes]) -> Entry:
     if data := fields.get(b"change"):
         change = decode_change(data)
-        return Entry(entry_id, "change", data, change.user, change)
-    if user := fields.get(b"gone"):
-        return Entry(entry_id, "gone", msgspec.json.encode({"user": user.decode()}), user.decode())
+        return Entry(entry_id, "change", data, change.user, change.user, change.networks, change)
+    if data := fields.get(b"spike"):
+        spike = _decode_spike(data)
+        return Entry(entry_id, "spike", data, spike.user, spike.id, (spike.network,))
+    if gone := fields.get(b"gone"):
+        user = gone.decode()
+        return Entry(entry_id, "gone", msgspec.json.encode({"user": user}), user, user)
     return reset(entry_id, fields.get(b"reset", b"unknown").decode())
 
 
