@@ -1,7 +1,7 @@
 """What the lookup service, the commands and the demo read in Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -67,6 +67,8 @@ class ScoreStore:
         self.redis = redis
         self._url = redacted(url)
         self._documents = Batcher(self._mget)
+        self.on_read: Callable[[str, bytes], None] = lambda _user, _document: None
+        """Is told of each document that `get_many` returns."""
 
     @classmethod
     def from_url(cls, url: str) -> "ScoreStore":
@@ -96,7 +98,11 @@ class ScoreStore:
 
     async def get_many(self, users: Sequence[str]) -> list[bytes | None]:
         """Return the score document of each user, or None, in their order."""
-        return await self._mget([keys.user(user) for user in users])
+        documents = await self._mget([keys.user(user) for user in users])
+        for user, document in zip(users, documents, strict=True):
+            if document is not None:
+                self.on_read(user, document)
+        return documents
 
     async def scores(self, users: Sequence[str]) -> list[float | None]:
         """Return the score of each user, or None, in their order."""

@@ -57,10 +57,10 @@ def serve(cluster: Cluster, redis_url: str) -> Role:
 
 
 @contextmanager
-def listen(serve: Role, last_event_id: str = "", **params: Any) -> Iterator[Events]:
+def listen(serve: Role, last_event_id: str = "", path: str = "/v1/changes", **params: Any) -> Iterator[Events]:
     """Subscribe."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    with httpx.stream("GET", f"{serve.url}/v1/changes", params=params, headers=headers, timeout=10) as answer:
+    with httpx.stream("GET", serve.url + path, params=params, headers=headers, timeout=10) as answer:
         assert answer.status_code == 200, answer.read()
         yield Events(answer)
 
@@ -143,6 +143,17 @@ def test_a_snapshot_without_users_holds_everyone(serve: Role, redis_url: str) ->
             found.add(event[1]["user"])
     assert event[0] == "ready"
     assert found == {"x:first", *(f"x:{number}" for number in range(450))}
+
+
+def test_only_crossings_of_buckets_come_when_they_are_wanted(serve: Role, redis_url: str) -> None:
+    """Counted from the bucket of the score that was sent last, which a snapshot sends too."""
+    store(redis_url, [score_bytes("x:a", 48, 1)])
+    with listen(serve, users="x:a", crossings="1", snapshot="1") as events:
+        assert [events.next()[0] for _ in range(2)] == ["snapshot", "ready"]
+        for version, score in enumerate((49.9, 50.0, 59.0, 50.5, 47.0), 2):
+            store(redis_url, [score_bytes("x:a", score, version, previous=48.0)])
+            if score in {50.0, 47.0}:
+                assert events.next()[1]["score"] == score
 
 
 def test_a_service_that_stops_lets_its_subscribers_go(serve: Role) -> None:

@@ -27,6 +27,7 @@ class Service:
         self.freshness = FreshnessWatch(self.store, clock)
         self._hub_redis = connect(settings.redis, _HUB_TIMEOUT_S)
         self.documents = Documents(self.store.get, self._is_current)
+        self.store.on_read = self.documents.saw
         self.changes = Hub(Stream(self._hub_redis, keys.CHANGES), self.documents.note, self.documents.clear)
         self.spikes = Hub(Stream(self._hub_redis, keys.SPIKES))
 
