@@ -31,6 +31,8 @@ SCORES_SUPERSEDED = Counter(
     "clout_score_updates_superseded_total", "Records of a user that a newer one of the same fetch replaced."
 )
 SCORES_REFUSED = Counter("clout_score_updates_refused_total", "Records of scores or details that do not decode.")
+HISTORY_STORED = Counter("clout_history_points_stored_total", "Points of scores over time, new in Redis.", ["topic"])
+HISTORY_PUBLISHED = Counter("clout_history_points_published_total", "Last scores of hours and days, put in the log.")
 SCORE_AGE = Histogram(
     "clout_score_age_seconds",
     "From the computation of a score to its visibility in Redis.",

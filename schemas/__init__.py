@@ -16,6 +16,7 @@ from schemas.control import ApiKey, Control, Forgotten, KeySecret, Override, Sco
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.details import Contribution, Details, TopActor, TopPost, TopTag
 from schemas.engagement import KINDS, Engagement, Kind
+from schemas.history import HistoryPoint, Resolution
 from schemas.identity import Identity
 from schemas.ids import is_user_id, native_of, network_of
 from schemas.post import Post
@@ -43,6 +44,7 @@ __all__ = [
     "EventKind",
     "Factors",
     "Forgotten",
+    "HistoryPoint",
     "Identity",
     "KafkaChannel",
     "KeySecret",
@@ -52,6 +54,7 @@ __all__ = [
     "Post",
     "Profile",
     "Reason",
+    "Resolution",
     "Scope",
     "ScoreDocument",
     "Silence",

@@ -11,7 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas import Control, DeadLetter, Details, Engagement, Identity, Post, Profile, ScoreDocument, Spike, Tick
+from schemas import (
+    Control,
+    DeadLetter,
+    Details,
+    Engagement,
+    HistoryPoint,
+    Identity,
+    Post,
+    Profile,
+    ScoreDocument,
+    Spike,
+    Tick,
+)
 
 DIRECTORY: Final = Path(__file__).parent / "json"
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -24,6 +36,7 @@ RECORDS: Final[dict[str, Any]] = {
     "tick": Tick,
     "score": ScoreDocument,
     "details": Details,
+    "history": HistoryPoint,
     "spike": Spike,
     "control": Control,
     "dead-letter": DeadLetter,

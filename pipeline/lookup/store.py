@@ -88,6 +88,10 @@ class ScoreStore:
         """Ask whether Redis answers; a thousand who ask at once cost one call."""
         await self._documents.get(keys.RANK)
 
+    async def values(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return the string at each key, or None, in their order."""
+        return await self._mget(names)
+
     async def get(self, user: str) -> bytes | None:
         """Return a user's score document, or None."""
         return await self._documents.get(keys.user(user))

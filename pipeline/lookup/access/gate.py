@@ -57,18 +57,19 @@ class Gate:
 
         return gated
 
-    async def admit_key(self, text: str, address: str) -> Caller:
+    async def admit_read(self, text: str | None, nobody: Caller) -> Caller:
         """
-        Return the caller that a key's text stands for, having counted one request.
+        Return the caller of a request that says its key otherwise than by a header, having counted the request.
+
+        While reads are open, `nobody` (who has only an address) stands for a key that is not good.
 
         Raises:
-            Refusal: It is not good, or over its limit.
+            Refusal: The caller may not read, or is over the limit.
         """
-        key = self._key_of(text)
-        if key is None:
-            raise UnauthorizedError("this API key is not known here, has expired or was revoked")
-        caller = Caller(address, key=key)
+        caller = replace(nobody, key=self._key_of(text) if text else None)
         await self._limit(caller)
+        if not self._open_reads:
+            caller.require("read")
         return caller
 
     async def _pass(self, app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:

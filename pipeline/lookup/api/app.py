@@ -16,6 +16,8 @@ from pipeline.lookup.api.office import OFFICE_HANDLERS, Office
 from pipeline.lookup.api.problems import HANDLERS
 from pipeline.lookup.api.routes import READS
 from pipeline.lookup.api.state import Service
+from pipeline.lookup.klout.errors import with_klout_shapes
+from pipeline.lookup.klout.routes import klout_routers
 from pipeline.settings import Settings
 
 _BODY_LIMIT: Final = 1_000_000
@@ -38,10 +40,10 @@ def create_app(settings: Settings, office: Office, clock: Clock = system_clock) 
         await office.close()
 
     app = Litestar(
-        route_handlers=[*READS, *OFFICE_HANDLERS],
+        route_handlers=[*READS, *OFFICE_HANDLERS, *klout_routers(office.gate)],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False), **office.dependencies()},
         guards=[guard],
-        exception_handlers=HANDLERS,
+        exception_handlers=with_klout_shapes(HANDLERS),
         lifespan=[running],
         openapi_config=_openapi(),
         request_max_body_size=_BODY_LIMIT,

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 _PREFIX: Final = "/v1/users/"
-_RESOURCES: Final = frozenset({"score", "explain", "influencers", "influencees"})
+_RESOURCES: Final = frozenset({"score", "explain", "influencers", "influencees", "history"})
 
 
 def folded(raw_path: str) -> str | None:

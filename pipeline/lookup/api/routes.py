@@ -6,6 +6,7 @@ from litestar.types import ControllerRouterHandler
 
 from pipeline.lookup.api.changes import changes_socket, get_changes
 from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
+from pipeline.lookup.api.history import get_history
 from pipeline.lookup.api.leaderboard import get_leaderboard
 from pipeline.lookup.api.scores import post_scores
 from pipeline.lookup.api.spikes import get_spikes, spikes_socket
@@ -15,6 +16,7 @@ READS: Final[tuple[ControllerRouterHandler, ...]] = (
     get_user,
     get_score,
     get_details,
+    get_history,
     get_influencers,
     get_influencees,
     post_scores,

@@ -11,7 +11,6 @@ from itertools import chain
 
 import msgspec
 
-from pipeline.lookup import keys
 from pipeline.lookup.sink.outlet import Argument, Outlet, Record, Write
 
 
@@ -82,7 +81,7 @@ def chunks(batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
 def _chunks(outlet: Outlet, batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
     chunk = Chunk(outlet)
     for batch in batches:
-        name, position = keys.offset_field(batch.topic, batch.partition), batch.position
+        name, position = outlet.field(batch.topic, batch.partition), batch.position
         for offset, write in _newest(_prepared(batch, tally), tally):
             chunk.writes.append(write)
             if len(chunk.writes) == outlet.per_call:

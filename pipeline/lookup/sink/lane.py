@@ -41,15 +41,22 @@ class Lane:
         source: What is read.
         writer: Where it goes.
         behind: A lane that goes first whenever it has something to write.
+        linger_s: Least time between two fetches, except while Redis is being filled.
         clock: Unix ms.
     """
 
     def __init__(
-        self, source: Source, writer: Writer, behind: "Lane | None" = None, clock: Clock = system_clock
+        self,
+        source: Source,
+        writer: Writer,
+        behind: "Lane | None" = None,
+        linger_s: float = _LINGER_S,
+        clock: Clock = system_clock,
     ) -> None:
         self._source = source
         self._writer = writer
         self._behind = behind
+        self._linger_s = linger_s
         self._clock = clock
         self._ends: dict[TopicPartition, int] | None = None
         self._check_at = 0.0
@@ -85,11 +92,12 @@ class Lane:
         await self._note_rewound()
         tally = Tally()
         await self._write(chunks(batches, tally))
-        _report(tally)
+        self._report(tally)
         await self._finish_rebuild()
         await self._check()
         self.is_idle.set()
-        await asyncio.sleep(max(0.0, began + _LINGER_S - time.monotonic()))
+        linger_s = 0.0 if self._writer.rebuilding else self._linger_s
+        await asyncio.sleep(max(0.0, began + linger_s - time.monotonic()))
 
     async def _note_rewound(self) -> None:
         for name, position in self._source.rewound().items():
@@ -121,9 +129,13 @@ class Lane:
                 async with asyncio.timeout(_YIELD_S):
                     await self._behind.is_idle.wait()
 
+    async def _before(self, chunk: Chunk) -> None:
+        """Do what must be done before a chunk is written; after a failure it is done again."""
+
     async def _write_chunk(self, chunk: Chunk) -> None:
         async for attempt in _until_redis_answers():
             with attempt:
+                await self._before(chunk)
                 fates = await self._writer.write(chunk)
         self._count(chunk, fates)
 
@@ -139,6 +151,12 @@ class Lane:
         for write, fate in zip(chunk.writes, fates, strict=True):
             if fate == ord("1") and write.time:
                 SCORE_AGE.observe(max(0, now - write.time) / 1000)
+
+    def _report(self, tally: Tally) -> None:
+        SCORES_SUPERSEDED.inc(tally.superseded)
+        for topic, partition, offset, reason in tally.refused:
+            SCORES_REFUSED.inc()
+            log.warning("record left out", topic=topic, partition=partition, offset=offset, reason=reason)
 
     async def _finish_rebuild(self) -> None:
         if not self._writer.rebuilding:
@@ -169,10 +187,3 @@ class Lane:
 
 def _until_redis_answers() -> AsyncIterator[stamina.Attempt]:
     return stamina.retry_context(on=AWAY, attempts=None, timeout=None, wait_initial=0.1, wait_max=1.0)
-
-
-def _report(tally: Tally) -> None:
-    SCORES_SUPERSEDED.inc(tally.superseded)
-    for topic, partition, offset, reason in tally.refused:
-        SCORES_REFUSED.inc()
-        log.warning("record left out", topic=topic, partition=partition, offset=offset, reason=reason)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.lookup import keys
 from pipeline.lookup.scripts import Script
 
 Argument = bytes | str | int | float
@@ -48,6 +49,12 @@ class Outlet:
     script: Script
     per_call: int
     """Records in one call: large enough that the call itself costs little, and Redis is soon back for readers."""
+    reader: str = ""
+    """Stands before the names of its positions, where another outlet reads the same topic."""
+
+    def field(self, topic: str, partition: int) -> str:
+        """Return the field of `clout:sink` that holds the next offset; `topic` with the deployment's prefix."""
+        return keys.offset_field(self.reader + topic, partition)
 
 
 def tombstone_user(record: Record) -> str:

@@ -7,6 +7,9 @@ from typing import Final
 from pipeline.logs import get_logger
 from pipeline.lookup import keys
 from pipeline.lookup.connection import connect, redacted
+from pipeline.lookup.history.closing import HistoryLog
+from pipeline.lookup.history.lane import OUTLETS as HISTORY
+from pipeline.lookup.history.lane import HistoryLane
 from pipeline.lookup.probe import serve_probes
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.lane import Lane
@@ -36,9 +39,18 @@ async def run(settings: Settings) -> None:
         PipelineError: A port is taken, or topics do not fit the settings.
     """
     redis = connect(settings.redis, _TIMEOUT_S)
-    sources = Source(settings, LIVE, settings.fetch_wait_ms), Source(settings, BACKGROUND, _BACKGROUND_WAIT_MS)
+    sources = (
+        Source(settings, LIVE, settings.fetch_wait_ms),
+        Source(settings, BACKGROUND, _BACKGROUND_WAIT_MS),
+        Source(settings, HISTORY, _BACKGROUND_WAIT_MS),
+    )
     live = Lane(sources[0], Writer(redis, keys.LIVE_LANE, LIVE_STREAMS))
-    lanes = live, Lane(sources[1], Writer(redis, "background"), behind=live)
+    history_log = HistoryLog(settings)
+    lanes = (
+        live,
+        Lane(sources[1], Writer(redis, "background"), behind=live),
+        HistoryLane(sources[2], Writer(redis, "history"), redis, history_log, behind=live),
+    )
     log.info("sink starts", broker=settings.broker, redis=redacted(settings.redis))
     try:
         async with serve_probes(settings.host, settings.sink_port, lambda: all(lane.is_ready for lane in lanes)):
@@ -46,6 +58,7 @@ async def run(settings: Settings) -> None:
     finally:
         for source in sources:
             await source.stop()
+        await history_log.stop()
         await redis.aclose()
 
 

@@ -10,7 +10,6 @@ from pipeline.clock import system_clock
 from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options, connected
 from pipeline.logs import get_logger
-from pipeline.lookup import keys
 from pipeline.lookup.sink.chunks import Batch, Range
 from pipeline.lookup.sink.outlet import Outlet, Record
 from pipeline.settings import Settings
@@ -79,7 +78,10 @@ class Source:
 
     def fields(self) -> list[str]:
         """Return the name of each partition in Redis."""
-        return [keys.offset_field(*partition) for partition in self._partitions]
+        return [self._field(partition) for partition in self._partitions]
+
+    def _field(self, partition: TopicPartition) -> str:
+        return self._outlets[partition.topic].field(*partition)
 
     def seek(self, positions: dict[str, int]) -> None:
         """Go on from these offsets, by name; whatever was fetched ahead is dropped."""
@@ -88,7 +90,7 @@ class Source:
         self._sought_at = system_clock()
         self._rewound.clear()
         for partition in self._partitions:
-            position = positions[keys.offset_field(*partition)]
+            position = positions[self._field(partition)]
             self.consumer.seek(partition, position)
             self._positions[partition] = position
 
@@ -101,15 +103,13 @@ class Source:
         position = self._positions[partition]
         if records[0].offset < position:
             # The offset was out of range and the consumer went back to where the log begins.
-            position = self._rewound[keys.offset_field(*partition)] = records[0].offset
+            position = self._rewound[self._field(partition)] = records[0].offset
         self._positions[partition] = records[-1].offset + 1
         return Batch(self._outlets[partition.topic], partition.topic, partition.partition, position, records)
 
     def ranges(self) -> list[Range]:
         """Return an empty range at the position of each partition."""
-        return [
-            Range(keys.offset_field(*partition), position, position) for partition, position in self._positions.items()
-        ]
+        return [Range(self._field(partition), position, position) for partition, position in self._positions.items()]
 
     def ends(self) -> dict[TopicPartition, int] | None:
         """Return where each log ended when it was last read, or None while that is not known of all."""
@@ -142,7 +142,7 @@ class Source:
             end = self._end(partition)
             if end is not None and end < position:
                 self.consumer.seek(partition, 0)
-                self._positions[partition] = self._rewound[keys.offset_field(*partition)] = 0
+                self._positions[partition] = self._rewound[self._field(partition)] = 0
         found, self._rewound = self._rewound, {}
         return found
 

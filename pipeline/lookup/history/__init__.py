@@ -1,0 +1,1 @@
+"""Scores over time: points per minute, hour and day of each user."""

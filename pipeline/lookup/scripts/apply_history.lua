@@ -1,0 +1,118 @@
+-- Writes points of scores over time. Columns: user, version, time, score, Klout id.
+-- A version "" is a tombstone. Returns one character per record: 1 taken, 0 nothing new.
+--
+-- clout:history:{user} is 8 bytes of version, then 8 bytes a point, oldest first: the event time in ms, 48 bits, and
+-- the score in hundredths, 16 bits. pipeline/lookup/history/series.py says the same in Python.
+
+local HISTORY, KLOUT_ID, AS_OF = 'clout:history:', 'clout:kloutid:', 'clout:as-of'
+local MINUTE, HOUR, DAY = 60000, 3600000, 86400000
+local pack, unpack_from, sub = struct.pack, struct.unpack, string.sub
+
+local users, versions, times, scores, numbers = column(), column(), column(), column(), column()
+
+local function point(time, score) return pack('>I6I2', time, score) end
+
+local function point_at(series, index)
+  local time, score = unpack_from('>I6I2', series, 8 * index + 1)
+  return time, score
+end
+
+local function slot_of(age)
+  if age < DAY then return MINUTE end
+  if age < 14 * DAY then return HOUR end
+  return DAY
+end
+
+-- Keeps the last point of each minute of the newest 24 h, of each hour of 14 d, of each day of 400 d.
+local function thinned(series)
+  local last = #series / 8 - 1
+  local now = point_at(series, last)
+  local kept = { sub(series, 1, 8) }
+  for i = 1, last do
+    local time = point_at(series, i)
+    if now - time < 400 * DAY then
+      local slot, is_last = slot_of(now - time), i == last
+      if not is_last then
+        local next_time = point_at(series, i + 1)
+        is_last = slot_of(now - next_time) ~= slot or math.floor(next_time / slot) ~= math.floor(time / slot)
+      end
+      if is_last then kept[#kept + 1] = sub(series, 8 * i + 1, 8 * i + 8) end
+    end
+  end
+  return table.concat(kept)
+end
+
+-- A point behind all others: of a minute only the last stays, and a new hour is the time to thin.
+local function appended(series, time, score)
+  local last = #series / 8 - 1
+  local last_time, last_score = point_at(series, last)
+  if score == last_score then return series end
+  if math.floor(time / MINUTE) == math.floor(last_time / MINUTE) then series = sub(series, 1, -9) end
+  series = series .. point(time, score)
+  return math.floor(time / HOUR) == math.floor(last_time / HOUR) and series or thinned(series)
+end
+
+-- A point before others: from the log of hours and days, or from scores that are read again.
+local function inserted(series, time, score)
+  local index = #series / 8 - 1
+  while index >= 1 and point_at(series, index) > time do index = index - 1 end
+  if index >= 1 and point_at(series, index) == time then return series end
+  return thinned(sub(series, 1, 8 * index + 8) .. point(time, score) .. sub(series, 8 * index + 9))
+end
+
+-- Compares bytes: the comparison of strings depends on the server's locale.
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- Of two users with the same number the first in the order of bytes has it, whoever came first.
+local function claim(number, user)
+  local holder = call('GET', KLOUT_ID .. number)
+  if not holder or before(user, holder) then call('SET', KLOUT_ID .. number, user) end
+end
+
+local function delete(key, number, user)
+  if call('GET', KLOUT_ID .. number) == user then call('DEL', KLOUT_ID .. number) end
+  return call('DEL', key) == 1 and '1' or '0'
+end
+
+local newest_as_of = 0
+
+local function apply(i)
+  local user, version = ARGV[users + i], tonumber(ARGV[versions + i])
+  local key = HISTORY .. user
+  if not version then return delete(key, ARGV[numbers + i], user) end
+  local time, score = tonumber(ARGV[times + i]), tonumber(ARGV[scores + i])
+  newest_as_of = math.max(newest_as_of, time)
+  local old = call('GET', key)
+  if not old then
+    claim(ARGV[numbers + i], user)
+    call('SET', key, pack('>I8', version) .. point(time, score))
+    return '1'
+  end
+  local old_version = unpack_from('>I8', old)
+  local last_time = point_at(old, #old / 8 - 1)
+  local series
+  if time > last_time then
+    series = appended(old, time, score)
+  elseif time < last_time then
+    series = inserted(old, time, score)
+  elseif version > old_version then
+    series = sub(old, 1, -9) .. point(time, score)
+  else
+    return '0'
+  end
+  if version > old_version then series = pack('>I8', version) .. sub(series, 9) end
+  if series == old then return '0' end
+  call('SET', key, series)
+  return '1'
+end
+
+local fates = {}
+for i = 1, count do fates[i] = apply(i) end
+if newest_as_of > tonumber(call('GET', AS_OF) or '0') then call('SET', AS_OF, string.format('%.0f', newest_as_of)) end
+return finish(fates)
