@@ -10,22 +10,26 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from cyclopts import Parameter
 
 from pipeline.deployment import state_config
 from pipeline.errors import StoreUnavailableError
-from pipeline.kafka import client_options, connected
+from pipeline.log_reader import LogReader
+from pipeline.scoring import model
 from pipeline.settings import Settings, get_settings
+from pipeline.snapshot.beginning import Beginning, find_beginning
+from pipeline.snapshot.commands import default_path
 from pipeline.state.documents import score_documents
 from pipeline.state.partition import FATES, Partition
-from pipeline.state.persons import standing
 from pipeline.state.records import Records
 from pipeline.state.sources import SOURCES
+from pipeline.state.view import features
 from schemas import ScoreDocument
 
 RUN: Final = 5_000
@@ -44,7 +48,6 @@ _COMPARED: Final = (
     "handle",
     "name",
     "avatar",
-    "person",
     "model",
 )
 _SHOWN: Final = 10
@@ -92,6 +95,8 @@ class Report:
     differences: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """In the log, but without a document."""
+    earlier: int = 0
+    """Documents older than the snapshot that the oracle began with: not compared."""
     behind: list[str] = field(default_factory=list)
     """Folded further than their newest document says."""
     fates: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
@@ -105,57 +110,41 @@ class Report:
 class Oracle:
     """Folds one partition after the other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, beginning: Beginning | None = None) -> None:
         self._settings = settings
+        self._beginning = beginning
         self._config = state_config(settings)
 
     async def check(self, stored: "Stored | None") -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
         report = Report()
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-        )
-        try:
-            async with connected(self._settings):
-                await consumer.start()
+        async with LogReader(self._settings) as reader:
             for number in range(self._settings.partitions):
-                logs = await self._read(consumer, number)
+                logs = await self._read(reader, number)
                 await self._check_partition(number, logs, stored, report)
-        finally:
-            await consumer.stop()
         return report
 
-    async def _read(self, consumer: AIOKafkaConsumer, number: int) -> dict[str, Log]:
+    async def _read(self, reader: LogReader, number: int) -> dict[str, Log]:
         prefix = self._settings.topic_prefix
-        logs = {TopicPartition(prefix + name, number): Log() for name in (*SOURCES, "scores")}
-        consumer.assign(list(logs))
-        begins = await consumer.beginning_offsets(list(logs))
-        ends = await consumer.end_offsets(list(logs))
-        for tp, log in logs.items():
-            log.begin = begins[tp]
-            consumer.seek(tp, log.begin)
-        waiting = {tp for tp in logs if ends[tp] > begins[tp]}
-        while waiting:
-            for tp, records in (await consumer.getmany(timeout_ms=300)).items():
-                log = logs[tp]
-                for record in records:
-                    log.offsets.append(record.offset)
-                    log.timestamps.append(record.timestamp)
-                    log.keys.append(record.key)
-                    log.values.append(record.value)
-                    log.headers.append(record.headers if tp.topic == prefix + "scores" else ())
-            # A fetch's high watermark is right where a broker's answer about the end may not be.
-            waiting -= {
-                tp for tp in waiting if await consumer.position(tp) >= max(ends[tp], consumer.highwater(tp) or 0)
-            }
+        tps = [TopicPartition(prefix + name, number) for name in (*SOURCES, "scores")]
+        begins = await reader.begins(tps)
+        logs = {tp: Log(begins[tp]) for tp in tps}
+        async for tp, records in reader.read(begins):
+            log = logs[tp]
+            for record in records:
+                log.offsets.append(record.offset)
+                log.timestamps.append(record.timestamp)
+                log.keys.append(record.key)
+                log.values.append(record.value)
+                log.headers.append(record.headers if tp.topic == prefix + "scores" else ())
         return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
 
     def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
         part = Partition(number, self._config)
-        part.positions[:] = [logs[name].begin for name in SOURCES]
+        if self._beginning is None:
+            part.positions[:] = [logs[name].begin for name in SOURCES]
+        else:
+            self._beginning.put_into(part)
         return part
 
     async def _check_partition(
@@ -163,7 +152,12 @@ class Oracle:
     ) -> None:
         newest = _newest_documents(logs["scores"])
         part = self._new_partition(number, logs)
+        begin = part.positions.copy()
         for offsets, users in _by_offsets(newest):
+            if any(offsets.get(name, 0) < begin[i] for i, name in enumerate(SOURCES)):
+                # Rows remember no past: what was emitted before the snapshot cannot be told from it.
+                report.earlier += len(users)
+                continue
             if any(offsets.get(name, 0) < part.positions[i] for i, name in enumerate(SOURCES)):
                 # Two owners of a partition folded its topics in different orders: begin again for this one.
                 owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
@@ -210,8 +204,8 @@ class Oracle:
             rows = np.array([part.index[document.user.encode()] for document in known], np.int64)
             if not len(rows):
                 continue
-            seen, scores = standing(part, rows, as_of)
-            expected = score_documents(part, rows, seen, scores, 0, as_of)
+            seen = features(part, rows, as_of)
+            expected = score_documents(part, rows, seen, model.score(seen), 0, as_of)
             part.owed[rows] = False
             for document, truth in zip(known, expected, strict=True):
                 report.compared += 1
@@ -281,11 +275,12 @@ class Stored:
         await self._redis.aclose()
 
 
-async def run(settings: Settings, *, check: bool) -> Report:
-    """Fold all topics and compare with the scores topic, and with Redis when `check`."""
+async def run(settings: Settings, *, check: bool, snapshot: Path | None = None) -> Report:
+    """Fold all topics, from a snapshot if need be, and compare with the scores topic, and with Redis when `check`."""
+    beginning = await find_beginning(settings, snapshot, default_path(settings))
     stored = Stored(settings.redis) if check else None
     try:
-        return await Oracle(settings).check(stored)
+        return await Oracle(settings, beginning).check(stored)
     finally:
         if stored is not None:
             await stored.close()
@@ -294,13 +289,14 @@ async def run(settings: Settings, *, check: bool) -> Report:
 def replay_command(
     *,
     check: Annotated[bool, Parameter(help="Compare Redis, too, and fail when anything differs.")] = False,
+    snapshot: Annotated[Path | None, Parameter(help="The snapshot to begin with.")] = None,
     broker: Annotated[str | None, Parameter(help="Kafka bootstrap servers, kafka://host:port")] = None,
     redis: Annotated[str | None, Parameter(help="redis://host:port/database")] = None,
 ) -> None:
     """Fold the topics without Faust and compare every score with what the log says."""
     settings = get_settings()
     changes = {name: value for name, value in (("broker", broker), ("redis", redis)) if value is not None}
-    report = asyncio.run(run(settings.model_copy(update=changes), check=check))
+    report = asyncio.run(run(settings.model_copy(update=changes), check=check, snapshot=snapshot))
     print(_summary(report, check=check))  # noqa: T201 - the command's output
     if check and not report.clean:
         sys.exit(1)
@@ -313,6 +309,8 @@ def _summary(report: Report, *, check: bool) -> str:
         f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind"
     )
     lines = [f"records {report.records}: {fates}", f"{compared}: {found}"]
+    if report.earlier:
+        lines.append(f"  {report.earlier} documents are older than the snapshot: not compared")
     lines += [f"  {text}" for text in report.differences[:_SHOWN]]
     lines += [f"  {user}: no document" for user in report.missing[:_SHOWN]]
     lines += [f"  {user}: behind" for user in report.behind[:_SHOWN]]

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """Where agents keep cursors and the embedded mode its snapshot."""
     embedded: bool = False
     """`clout up` starts its own broker and Valkey even where `broker` and `redis` are set, at these addresses."""
+    broker_memory_mb: int = Field(default=1024, ge=64)
+    """The embedded broker keeps its log in memory; with more than this it begins anew from a snapshot."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is console on a terminal and one JSON object a line otherwise."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from schemas import (
-    AccountContribution,
     Control,
     DeadLetter,
     Details,
@@ -34,7 +33,6 @@ RECORDS: Final[dict[str, Any]] = {
     "post": Post,
     "profile": Profile,
     "identity": Identity,
-    "contribution": AccountContribution,
     "tick": Tick,
     "score": ScoreDocument,
     "details": Details,

@@ -95,3 +95,9 @@ def stop_all(children: Sequence[Child], grace_s: float = STOP_S) -> dict[str, in
     for child in children:
         child.wait(max(0.0, deadline - time.monotonic()))
     return {child.name: child.end() for child in children}
+
+
+def resident_mb(pid: int) -> float:
+    """Return the memory that a process holds, in MB; 0 when it has ended."""
+    found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return int(found.stdout or 0) / 1000

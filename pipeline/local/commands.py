@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Final
 
 from pipeline.errors import ConfigError
+from pipeline.local.keeper import Keeper
 from pipeline.local.leaderboard import Leaderboard
 from pipeline.local.output import Output
 from pipeline.local.services import Plan, make_plan
@@ -24,6 +25,8 @@ _TERMINAL_S: Final = 1.0
 _BLOCK_S: Final = 5.0
 """.. a file or pipe gets it as a block of lines this often."""
 _LOOK_S: Final = 0.2
+_MEMORY_S: Final = 2.0
+"""How often the broker's memory is looked at: a replay at full speed adds 100 MB in this time."""
 
 
 def up(
@@ -62,28 +65,37 @@ def _make_data_dir(data_dir: Path) -> None:
 def _run(plan: Plan, settings: Settings, *, demo: bool) -> None:
     output = Output(sys.stdout)
     supervisor = Supervisor(output)
+    environment = plan.roles[0].environment
+    keeper = Keeper(settings, plan.broker, environment, supervisor, output) if plan.broker else None
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        if keeper and supervisor.stopping.is_set():
+            keeper.hurry.set()
         supervisor.stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        _start(plan, settings, supervisor, output)
-        _watch(supervisor, output, Leaderboard(settings.redis, _LEADERS) if demo else None)
+        _start(plan, settings, supervisor, keeper, output)
+        _watch(plan, supervisor, keeper, output, Leaderboard(settings.redis, _LEADERS) if demo else None)
     finally:
         output.close()
         output.say("stopping")
+        supervisor.end_roles()
+        if keeper:
+            keeper.save()
         supervisor.stop()
 
 
-def _start(plan: Plan, settings: Settings, supervisor: Supervisor, output: Output) -> None:
+def _start(plan: Plan, settings: Settings, supervisor: Supervisor, keeper: Keeper | None, output: Output) -> None:
     began = time.monotonic()
     output.say(f"starting {', '.join(service.name for service in [*plan.servers, *plan.roles])}")
     supervisor.start_servers(plan.servers)
     if supervisor.stopping.is_set():
         return
     asyncio.run(ensure_topics(settings))
+    if keeper:
+        keeper.load()
     supervisor.start(plan.roles)
     if supervisor.stopping.is_set():
         return
@@ -94,6 +106,25 @@ def _start(plan: Plan, settings: Settings, supervisor: Supervisor, output: Outpu
     supervisor.start(plan.agents)
 
 
+def _begin_anew(plan: Plan, supervisor: Supervisor, keeper: Keeper, output: Output) -> None:
+    """Give the embedded broker's memory back: everything stops, and goes on from a snapshot; Redis stays."""
+    assert plan.broker
+    output.say(f"the broker holds {supervisor.resident_mb(plan.broker):,.0f} MB: it begins anew from a snapshot")
+    supervisor.end_roles()
+    keeper.save()
+    if keeper.is_saved:
+        supervisor.end(plan.broker)
+        supervisor.start_servers([plan.broker])
+        if supervisor.stopping.is_set():
+            return
+        keeper.load()
+    else:
+        keeper.be_patient()
+    supervisor.start(plan.roles)
+    supervisor.start(plan.agents)
+    output.say("going on")
+
+
 def _program() -> str:
     """Return how the user may call this program: it need not be on the path."""
     program = Path(sys.argv[0])
@@ -101,15 +132,22 @@ def _program() -> str:
     return "clout" if on_path else os.path.relpath(program)
 
 
-def _watch(supervisor: Supervisor, output: Output, leaderboard: Leaderboard | None) -> None:
+def _watch(
+    plan: Plan, supervisor: Supervisor, keeper: Keeper | None, output: Output, leaderboard: Leaderboard | None
+) -> None:
     every_s = _TERMINAL_S if output.is_terminal else _BLOCK_S
-    due = time.monotonic()
+    due = memory_due = time.monotonic()
     while not supervisor.stopping.wait(_LOOK_S):
         supervisor.keep()
-        if leaderboard and time.monotonic() >= due:
+        now = time.monotonic()
+        if keeper and now >= memory_due:
+            memory_due = now + _MEMORY_S
+            if keeper.is_full():
+                _begin_anew(plan, supervisor, keeper, output)
+        if leaderboard and now >= due:
             board = leaderboard.render()
             if board:
                 output.show(board)
-                due = time.monotonic() + every_s
+                due = now + every_s
     if leaderboard:
         leaderboard.close()

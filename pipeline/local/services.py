@@ -43,6 +43,11 @@ class Plan:
     agents: list[Service]
     url: str
 
+    @property
+    def broker(self) -> Service | None:
+        """The embedded broker, if there is one."""
+        return next((service for service in self.servers if service.keeps_everything), None)
+
 
 def make_plan(settings: Settings, directory: Path, *, own_broker: bool, own_redis: bool, demo: bool) -> Plan:
     """

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.errors import FatalError
-from pipeline.local.child import Child, stop_all
+from pipeline.local.child import Child, resident_mb, stop_all
 from pipeline.local.guard import Guard
 from pipeline.local.output import Output
 from pipeline.local.services import Service
@@ -57,7 +57,7 @@ class Supervisor:
 
     def start_servers(self, services: Sequence[Service]) -> None:
         """Start what all others need, and wait until it is ready; it is stopped last."""
-        self._servers = self._start(services)
+        self._servers += self._start(services)
 
     def start(self, services: Sequence[Service]) -> None:
         """Start services together and wait until all are ready, or until it is time to stop."""
@@ -78,16 +78,43 @@ class Supervisor:
             elif kept.child.status() is not None:
                 self._bury(kept, kept.child, now)
 
+    def end_roles(self) -> None:
+        """End all but the servers, which still answer; none of them is started again."""
+        self._end([kept for kept in self._kept if kept not in self._servers], _ROLES_STOP_S)
+
+    def end(self, service: Service) -> None:
+        """End one service for good."""
+        self._end([kept for kept in self._kept if kept.service is service], _SERVERS_STOP_S)
+
     def stop(self) -> None:
         """End everything: roles while their servers still answer, then the servers."""
         self.stopping.set()
-        servers = [kept.child for kept in self._servers if kept.child]
-        others = [kept.child for kept in self._kept if kept.child and kept not in self._servers]
-        statuses = stop_all(others, _ROLES_STOP_S) | stop_all(servers, _SERVERS_STOP_S)
+        self.end_roles()
+        self._end(self._servers, _SERVERS_STOP_S)
+        self._guard.close()
+
+    def run(self, service: Service, give_up: threading.Event) -> int:
+        """Run a command to its end, or until it is time to give up, and return its exit status."""
+        child = Child(service.name, service.command, self._guard, environment=service.environment)
+        self._output.follow(child)
+        while child.wait(_LOOK_S) is None and not give_up.is_set():
+            pass
+        status = child.end()
+        self._output.last_lines(service.name)
+        return status
+
+    def resident_mb(self, service: Service) -> float:
+        """Return the memory that a service holds, 0 while it does not run."""
+        pids = [kept.child.pid for kept in self._kept if kept.service is service and kept.child]
+        return resident_mb(pids[0]) if pids else 0.0
+
+    def _end(self, ended: Sequence[Kept], grace_s: float) -> None:
+        statuses = stop_all([kept.child for kept in ended if kept.child], grace_s)
+        self._kept = [kept for kept in self._kept if kept not in ended]
+        self._servers = [kept for kept in self._servers if kept not in ended]
         for name, status in statuses.items():
             if status == -signal.SIGKILL:
                 self._output.say(f"{name} did not stop in time and was killed")
-        self._guard.close()
 
     def _start(self, services: Sequence[Service]) -> list[Kept]:
         started = [Kept(service) for service in services]

@@ -5,6 +5,8 @@ An open-addressing hash table in numpy columns, probed for a whole batch at a ti
 Ids are kept as 96 bits of their digest (XXH3): among a million the chance of one false match is 1e-17.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,6 +15,36 @@ from numpy.typing import NDArray
 _SMALLEST: Final = 1 << 10
 _OFFSET_MASK: Final = np.uint64(0xFFFF_FFFF)
 _CHECK_MASK: Final = ~_OFFSET_MASK
+
+
+@dataclass(frozen=True, slots=True)
+class HeldIds:
+    """Ids apart from the offsets of their log: what a snapshot keeps of a horizon. Columns of equal length."""
+
+    keys: NDArray[np.uint64]
+    checks: NDArray[np.uint64]
+    """The rest of the digest, in the upper half."""
+    distances: NDArray[np.int64]
+    """How far before a position each stood, 1 at least."""
+    steps: NDArray[np.int64]
+    """[2, k] event time: from so far before the position on (negative), so many seconds."""
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "HeldIds":
+        """Return some of the ids."""
+        return HeldIds(self.keys[chosen], self.checks[chosen], self.distances[chosen], self.steps)
+
+    @staticmethod
+    def merged(parts: Sequence["HeldIds"]) -> "HeldIds":
+        """Return the ids of several logs that become one: none of them leaves the horizon earlier than it would."""
+        steps = np.concatenate([part.steps for part in parts], axis=1)
+        steps = steps[:, np.argsort(steps[0], kind="stable")]
+        steps[1] = np.maximum.accumulate(steps[1])
+        return HeldIds(
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.checks for part in parts]),
+            np.concatenate([part.distances for part in parts]),
+            steps,
+        )
 
 
 class IdHorizon:
@@ -84,6 +116,33 @@ class IdHorizon:
             found = expired
             found = found[_distance(offsets[found], self._aux[slots[found]]) > 0]
         return repeated
+
+    @property
+    def time(self) -> int:
+        """Return the greatest event time in the log, in seconds; 0 before the first record."""
+        return int(self._steps[1, -1]) if self._steps.shape[1] else 0
+
+    def take_out(self, position: int) -> HeldIds:
+        """Return the ids that a record at `position` or after it may repeat."""
+        used = np.flatnonzero(self._key)
+        distances = _distance(np.int64(position), self._aux[used])
+        if len(used):
+            live = (distances > 0) & self._recent(np.full(len(used), position), distances)
+            used, distances = used[live], distances[live]
+        steps = self._steps - np.array([[position], [0]])
+        return HeldIds(self._key[used], self._aux[used] & _CHECK_MASK, distances, steps)
+
+    def put_in(self, held: HeldIds, position: int) -> None:
+        """Begin with ids that stood before `position`, which may be before the log itself; nothing was added yet."""
+        held = held.select(np.argsort(-held.distances, kind="stable"))
+        self._steps = held.steps + np.array([[position], [0]])
+        self._count = 0
+        size = _SMALLEST
+        while size < 4 * len(held.keys):
+            size *= 2
+        self._allocate(size)
+        offsets = (position - held.distances).astype(np.uint64) & _OFFSET_MASK
+        self._find_or_insert(held.keys, held.checks | offsets)
 
     def _note_times(self, offsets: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         last = self._steps[1, -1] if self._steps.shape[1] else -1

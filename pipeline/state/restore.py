@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from pipeline.errors import ContractError
 from pipeline.state.codec import (
     HEADER,
+    HEADER_1,
     LARGE,
+    META,
     META_KEY,
     SMALL,
     VERSION,
     check_version,
     decode_large,
-    header,
-    meta,
 )
 from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
+from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
 from pipeline.state.partition import Partition
 from pipeline.state.profiles import Profiles
 from pipeline.state.sections import HEAD, restore_sections
@@ -41,6 +42,8 @@ class Restore:
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
+        self.origin_ids: list[OriginIds] = []
+        """Of the log that this one began from."""
         self._planned = np.zeros(0, np.bool_)
         self._large: dict[int, tuple[int, bytes]] = {}
         """By row: as_of (Unix ms) and body of each large row."""
@@ -62,26 +65,32 @@ class Restore:
         for key, value in records:
             if key == META_KEY:
                 self._add_meta(key, value or b"")
+            elif key.startswith(ORIGIN_KEY):
+                self._add_origin(key, value or b"")
             elif value is not None:
                 rows.append((key, value))
         if rows:
             self._add_rows(rows)
 
+    def _add_origin(self, key: bytes, value: bytes) -> None:
+        found = decode_origin(key, value)
+        if isinstance(found, Origin):
+            self.partition.version_before = found.version
+        else:
+            self.origin_ids.append(found)
+
     def _add_meta(self, key: bytes, value: bytes) -> None:
         part = self.partition
-        _, sources = check_version(key, value)
-        layout = meta(sources)
-        if len(value) != layout.size:
-            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
-        _, _, generation, as_of, *rest = layout.unpack(value)
+        check_version(key, value)
+        if len(value) != META.size:
+            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {META.size}")
+        _, generation, as_of, *rest = META.unpack(value)
         if generation < self._meta_generation:
             return
         self._meta_generation = part.writer = generation
         part.as_of = max(part.as_of, as_of)
-        # A source that was added later has been folded to nowhere.
-        part.counted[:] = 0
-        part.counted[:sources] = rest[:sources]
-        part.fates[:] = rest[sources:]
+        part.counted[:] = rest[: len(SOURCES)]
+        part.fates[:] = rest[len(SOURCES) :]
 
     def _add_rows(self, records: list[Record]) -> None:
         part = self.partition
@@ -134,6 +143,7 @@ class Restore:
         """
         part = self.partition
         part.positions[:] = committed
+        hold_ids(part, self.origin_ids, np.zeros(len(SOURCES), np.int64))
         self._place_large()
         part.large_rows.advance(part.as_of // 1000)
         if part.applied is None:
@@ -235,35 +245,28 @@ def _check_lines(small: _Rows) -> None:
 
 def _upgraded(key: bytes, value: bytes) -> Record:
     """Return a record in today's version."""
-    if value[:1] == _TODAY and value[3:4] == _SOURCES_TODAY:
+    if value[:1] == _TODAY:
         return key, value
-    version, sources = check_version(key, value)
-    layout = header(version, sources)
-    size = layout.itemsize
+    check_version(key, value)
+    size = HEADER_1.itemsize
     if len(value) < size:
         raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
-    old = np.frombuffer(value, layout, 1)
-    new = np.zeros(1, HEADER)
-    for name in layout.names or ():
-        if name == "positions":
-            new[name][0, :sources] = old[name]
-        elif name != "profile":
-            new[name] = old[name]
-    new["version"], new["sources"] = VERSION, len(SOURCES)
-    if version > 1:
-        return key, new.tobytes() + value[size:]
+    old = np.frombuffer(value, HEADER_1, 1)
     profile, body, text = (int(old[name][0]) for name in ("profile", "body", "text"))
     if size + profile + body + text != len(value):
         raise ContractError(
             f"the changelog's row {key!r} says {size + profile + body + text} bytes in its header and has {len(value)}"
         )
     sections = HEAD.pack(Profiles.tag, profile) + value[size : size + profile] if profile else b""
-    new["sections"] = len(sections)
+    new = np.zeros(1, HEADER)
+    for name in HEADER.names or ():
+        if name != "sections":
+            new[name] = old[name]
+    new["version"], new["sections"] = VERSION, len(sections)
     return key, new.tobytes() + value[size + profile :] + sections
 
 
 _TODAY: Final = bytes([VERSION])
-_SOURCES_TODAY: Final = bytes([len(SOURCES)])
 
 
 def _winners(

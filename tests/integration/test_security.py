@@ -16,11 +16,11 @@ from tests.support.settings import make_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
-ROLES = (("worker",), ("sink",), ("agent", "synthetic", "--events", "10"), ("replay",))
+ROLES = (("worker",), ("sink",), ("agent", "synthetic", "--events", "10"), ("replay",), ("snapshot",))
 """Every command that connects to Kafka and ends when it cannot, beside `doctor`."""
 
 
-@pytest.fixture(params=["SASL_PLAINTEXT", "SASL_SSL"])
+@pytest.fixture(params=[pytest.param("SASL_PLAINTEXT", marks=pytest.mark.chaos), "SASL_SSL"])
 def secured(
     request: pytest.FixtureRequest, kafka: Kafka, redis_url: str, guard: Guard, tmp_path: Path
 ) -> Iterator[Cluster]:

@@ -83,6 +83,10 @@ class Ledger:
         for event in events:
             self._acknowledged[event.id, event.undo] = event
 
+    def newest(self, count: int) -> list[Engagement]:
+        """Return the newest events acknowledged."""
+        return list(self._acknowledged.values())[-count:]
+
     @property
     def duplicates(self) -> int:
         """Records acknowledged whose id and undo another one has, too."""

@@ -1,0 +1,114 @@
+"""Reads topics to their end, without a group: for whoever looks at a log as a whole."""
+
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from pipeline.errors import BrokerUnavailableError
+from pipeline.kafka import client_options, connected
+from pipeline.settings import Settings
+
+FETCH_BYTES: Final = 8 << 20
+"""Of one partition at once."""
+STALL_S: Final = 30.0
+"""Without any progress for this long the broker is asked no further."""
+
+
+class LogReader:
+    """A consumer of whole topics; a context manager."""
+
+    def __init__(self, settings: Settings, *, group: str | None = None) -> None:
+        """Prepare to read; `group` is asked for its committed offsets, never joined."""
+        self._settings = settings
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings),
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=settings.fetch_wait_ms,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            isolation_level="read_committed",
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with connected(self._settings):
+                await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Return the group's committed offsets; None where there is none."""
+        return {partition: await self._consumer.committed(partition) for partition in partitions}
+
+    async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the first offset that each partition still has."""
+        begins: dict[TopicPartition, int] = await self._consumer.beginning_offsets(list(partitions))
+        return begins
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset after the last of each partition."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
+        return ends
+
+    async def first(self, partition: TopicPartition) -> ConsumerRecord | None:
+        """Return the first record of a partition, or None when it is empty."""
+        begins = await self.begins([partition])
+        async for _, records in self.read(begins):
+            return records[0]
+        return None
+
+    async def position(self, partition: TopicPartition) -> int:
+        """Return the offset up to which a partition was read."""
+        position: int = await self._consumer.position(partition)
+        return position
+
+    async def read(
+        self, starts: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+        """
+        Yield the records from these offsets to the ends of the partitions, a fetch at a time.
+
+        The end is the one that the broker names at the beginning, or the high watermark of a fetch where that is
+        further: brokers differ in what they answer.
+
+        Raises:
+            BrokerUnavailableError: It answers no more.
+        """
+        consumer = self._consumer
+        consumer.assign(list(starts))
+        ends = await self.ends(list(starts))
+        for partition, start in starts.items():
+            consumer.seek(partition, start)
+        waiting = {partition for partition in starts if ends[partition] > starts[partition]}
+        consumer.pause(*(starts.keys() - waiting))
+        progressed = time.monotonic()
+        while waiting:
+            for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+                progressed = time.monotonic()
+                yield partition, records
+            done = {
+                partition
+                for partition in waiting
+                if await self.position(partition) >= max(ends[partition], consumer.highwater(partition) or 0)
+            }
+            if done:
+                waiting -= done
+                progressed = time.monotonic()
+                consumer.pause(*done)
+            if time.monotonic() - progressed > STALL_S:
+                names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(waiting))
+                raise BrokerUnavailableError(
+                    f"{names} cannot be read to the end: nothing came for {STALL_S:.0f} s. Look at the broker's log"
+                )
