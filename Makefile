@@ -61,7 +61,7 @@ validity: $(VENV)/dev.stamp ## Measure what the score is worth; writes build/val
 .PHONY: lock
 lock: ## Write the lock files anew from pyproject.toml
 	@$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
-	@$(LOCK) --group dev -o requirements-dev.lock
+	@$(LOCK) --extra parquet --group dev -o requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 
 # The newest version that fits, for every platform, with hashes and without addresses.

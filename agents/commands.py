@@ -1,23 +1,12 @@
 """The commands `clout agent ..`. What they need is imported when they run: `--help` is quick."""
 
-import asyncio
-import gc
-import logging
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cyclopts import App
 
 from pipeline.errors import ConfigError
-from pipeline.settings import Settings, get_settings
-
-if TYPE_CHECKING:
-    from stamina.instrumentation import RetryDetails
-
-    from agents.cursor import CursorFile
-    from agents.protocol import Agent
+from pipeline.settings import Settings, load_settings
 
 app = App(name="agent", help="Publish what happens at a network, or what a file says happened.")
 
@@ -56,15 +45,34 @@ def replay(
     redis
         Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
+    from agents.launch import Launch, run
     from agents.pace import parse_speed
     from agents.replay import Replay, ReplayConfig, cursor_of
 
-    def make(settings: Settings) -> "tuple[Agent, CursorFile | None]":
-        config = ReplayConfig(file, format, parse_speed(speed), shift, _positive("--limit", limit))
-        cursor = cursor_of(config, settings)
-        return Replay(config, cursor.load() if resume else None), cursor
+    settings = _settings(broker, redis)
+    config = ReplayConfig(file, format, parse_speed(speed), shift, _positive("--limit", limit))
+    run(Launch(Replay(config), cursor_of(config, settings), resume, bulk=speed == "max"), settings)
 
-    _run(make, broker, redis, bulk=speed == "max")
+
+@app.command
+def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
+    """
+    Bluesky, live: likes, reposts, quotes, replies, mentions, follows. Needs nothing but internet access.
+
+    Parameters
+    ----------
+    host
+        A Jetstream server, wss://host; may be given several times. The four public ones otherwise.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.bluesky.agent import HOSTS, Bluesky, BlueskyConfig
+    from agents.launch import live, run
+
+    settings = _settings(broker, redis)
+    run(live(Bluesky(BlueskyConfig([address.rstrip("/") for address in host or HOSTS])), settings), settings)
 
 
 @app.command
@@ -98,58 +106,26 @@ def synthetic(
     redis
         Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
+    from agents.launch import Launch, run
     from agents.synthetic import Synthetic, SyntheticConfig
     from pipeline.clock import system_clock
 
+    settings = _settings(broker, redis)
     chosen = rate or ("max" if spread else "1000")
-
-    def make(_: Settings) -> "tuple[Agent, CursorFile | None]":
-        if spread < 0 or (spread and events is None):
-            raise ConfigError("--spread needs a number of days and --events: how many events to spread over them")
-        limit = _positive("--events", events)
-        return Synthetic(SyntheticConfig(users, _rate(chosen), limit, seed, system_clock(), spread)), None
-
-    _run(make, broker, redis, bulk=chosen == "max")
+    if spread < 0 or (spread and events is None):
+        raise ConfigError("--spread needs a number of days and --events: how many events to spread over them")
+    limit = _positive("--events", events)
+    agent = Synthetic(SyntheticConfig(users, _rate(chosen), limit, seed, system_clock(), spread))
+    run(Launch(agent, bulk=chosen == "max"), settings)
 
 
-def _run(
-    make: "Callable[[Settings], tuple[Agent, CursorFile | None]]", broker: str | None, redis: str | None, *, bulk: bool
-) -> None:
-    """Run an agent to its end."""
-    from pipeline.logs import configure
+def _settings(broker: str | None, redis: str | None) -> Settings:
+    """Return the settings of this process, and set up its logs."""
+    from agents.launch import prepare
 
-    chosen = {name: value for name, value in (("broker", broker), ("redis", redis)) if value is not None}
-    settings = get_settings().model_copy(update=chosen)
-    configure(settings)
-    # Its messages name hosts and tasks; what a user needs to know of them, the publisher says once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # Half a million short-lived tuples a second and no cycles: looking for some took a quarter of the time.
-    gc.set_threshold(50_000, 20, 50)
-    agent, cursor = make(settings)
-    asyncio.run(_publish(agent, cursor, settings, bulk=bulk))
-
-
-async def _publish(agent: "Agent", cursor: "CursorFile | None", settings: Settings, *, bulk: bool) -> None:
-    import stamina.instrumentation
-
-    from agents.actors import RedisActors
-    from agents.publisher import BULK_LINGER_S, LIVE_LINGER_S, Publisher
-    from agents.runner import Runner
-    from agents.stamps import Stamper
-
-    stamina.instrumentation.set_on_retry_hooks([_say_retry])
-    publisher = Publisher(settings, linger_s=BULK_LINGER_S if bulk else LIVE_LINGER_S)
-    runner = Runner(agent, settings, publisher, Stamper(RedisActors(settings)), cursor=cursor)
-    try:
-        await runner.run()
-    finally:
-        sys.stdout.write(f"{agent.name}: {runner.tally.line()}\n")
-
-
-def _say_retry(details: "RetryDetails") -> None:
-    from pipeline.logs import get_logger
-
-    get_logger(__name__).warning(f"{details.caused_by}; trying again in {details.wait_for:.1f} s")
+    settings = load_settings(broker=broker, redis=redis)
+    prepare(settings)
+    return settings
 
 
 def _rate(text: str) -> float | None:

@@ -2,12 +2,14 @@
 
 import os
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from agents.lane import Receipt
-from agents.protocol import Position
+from agents.protocol import Batch, Position
 from pipeline.errors import ConfigError
 
 
@@ -50,24 +52,38 @@ class CursorFile:
             raise ConfigError(f"cannot write the cursor {self._path}: {exc}; set CLOUT_DATA_DIR") from exc
 
 
+@dataclass(slots=True)
+class _Open:
+    receipt: Receipt
+    events: int
+    position: Position | None
+    settled: Callable[[], None] | None
+
+
 class Progress:
     """Which position may be saved: the last before which the broker has acknowledged everything."""
 
     def __init__(self) -> None:
-        self._open: deque[tuple[Receipt, int, Position | None]] = deque()
+        self._open: deque[_Open] = deque()
         self.settled = 0
         """Source events whose records are all acknowledged, in the order of the source."""
+        self.batches = 0
+        """Batches of which the same is true."""
         self.position: Position | None = None
 
-    def add(self, receipt: Receipt, events: int, position: Position | None) -> None:
-        """Note that a batch of `events` source events ends at `position` and waits for `receipt`."""
-        self._open.append((receipt, events, position))
+    def add(self, receipt: Receipt, batch: Batch) -> None:
+        """Note that a batch waits for `receipt`; the fate of each of its events is known by now."""
+        events = batch.read - sum(batch.skipped.values())
+        self._open.append(_Open(receipt, events, batch.position, batch.settled))
 
     def settle(self) -> bool:
-        """Move on past what has been acknowledged; True when the position changed."""
+        """Move on past what has been acknowledged, and tell who waits for it; True when the position changed."""
         before = self.position
-        while self._open and self._open[0][0].acknowledged:
-            _, events, position = self._open.popleft()
-            self.settled += events
-            self.position = position or self.position
+        while self._open and self._open[0].receipt.acknowledged:
+            done = self._open.popleft()
+            self.settled += done.events
+            self.batches += 1
+            self.position = done.position or self.position
+            if done.settled is not None:
+                done.settled()
         return self.position != before

@@ -58,7 +58,7 @@ class Ingest:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await asyncio.shield(self._starting)
-                records = resolve(await self._stamper.stamp(events), self._memory).records
+                records = resolve(await self._stamper.stamp(events), self._memory, self._clock()).records
                 await self._publisher.settled(await self._publisher.publish(self._routes.route(records)))
         except TimeoutError as exc:
             raise BrokerUnavailableError(f"the broker at {self._broker} does not acknowledge") from exc

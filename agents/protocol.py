@@ -1,12 +1,23 @@
 """What an agent is, and what it hands to the runner."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from schemas import Engagement, Identity, Post, Profile
+import msgspec
 
-Record: TypeAlias = Engagement | Post | Profile | Identity
+from schemas import Engagement, Identity, Post, Profile
+from schemas.engagement import Id, Time
+
+
+class Unlink(msgspec.Struct, frozen=True, gc=False):
+    """An account stands for itself again: a tombstone in the topic of the identities."""
+
+    account: Id
+    time: Time
+
+
+Record: TypeAlias = Engagement | Post | Profile | Identity | Unlink
 """What is published, to the topic of its type or kind."""
 
 Position: TypeAlias = dict[str, int | str]
@@ -22,6 +33,8 @@ class Deletion:
     """
 
     ids: tuple[str, ...]
+    time: int | None = None
+    """When what is taken back had happened, Unix ms, where the source or the id itself tells."""
 
 
 Item: TypeAlias = Record | Deletion
@@ -40,6 +53,8 @@ class Batch:
     """The event time that the source has reached, Unix ms; None where it does not say."""
     position: Position | None = None
     """Where to go on once this batch is acknowledged; None where the source cannot."""
+    settled: Callable[[], None] | None = None
+    """Called once the broker has acknowledged the batch and all before it: a source that waits for that can be told."""
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count events that become no record."""
@@ -69,11 +84,18 @@ class Agent(Protocol):
     def share(self) -> float | None:
         """Return how much of the source has been read, 0 to 1; None for a source without an end."""
 
-    def batches(self) -> AsyncGenerator[Batch]:
+    def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:
         """
-        Yield what happens at the source. May wait; is cancelled when the runner stops.
+        Yield what happens at the source from a position on. May wait; is cancelled when the runner stops.
+
+        It is called again, with the position of the last batch, after the source was away. What a source that goes
+        on a little earlier repeats does no harm, as long as ids and times are the same.
+
+        Args:
+            position: One that a batch had, in this run or an earlier one; None is the source's own beginning.
 
         Raises:
-            SourceUnavailableError: The source does not answer.
+            SourceUnavailableError: The source does not answer; the runner tries again after a while.
+            AccessRefusedError: The source refuses this client; the runner tries again after minutes.
             ContractError: The source is not what it should be.
         """

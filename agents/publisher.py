@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from agents.connection import Connection
@@ -64,6 +64,8 @@ class Publisher:
         """Records accepted and not yet acknowledged."""
         self.counts: Counter[str] = Counter()
         """Records acknowledged, by topic without prefix."""
+        self.on_acknowledged: Callable[[], object] | None = None
+        """Called after records were acknowledged."""
 
     async def start(self) -> None:
         """
@@ -153,6 +155,8 @@ class Publisher:
         self.counts[topic] += count
         self.unacknowledged -= count
         self._changed.set()
+        if self.on_acknowledged is not None:
+            self.on_acknowledged()
         if self._away:
             self._away = False
             log.info("the broker answers again", broker=self._broker)

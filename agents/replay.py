@@ -55,28 +55,27 @@ class Replay:
     name = "replay"
     live = False
 
-    def __init__(self, config: ReplayConfig, start: Position | None = None, *, clock: Clock = system_clock) -> None:
+    def __init__(self, config: ReplayConfig, *, clock: Clock = system_clock) -> None:
         """
         Open the file and check its first line.
 
         Args:
             config: What to replay.
-            start: A position that an earlier replay of the file yielded.
             clock: The wall clock, Unix ms: where `--shift` moves the end to.
 
         Raises:
-            ConfigError: The file cannot be read, or is not the one of `start`.
+            ConfigError: The file cannot be read.
             ContractError: Its first line is not of the format.
         """
         self._config = config
         with Lines(config.path) as lines:
             _check_first(FORMATS[config.format](0), lines)
             self._size = lines.size
-        self._skip = _checked_start(start, config.path, self._size)
+        self._clock = clock
         self._lines: Lines | None = None
-        self._shift = int(start["shift"]) if start else _shift(config, clock())
-        self._format = FORMATS[config.format](self._shift)
-        self._decided = self._skip
+        self._shift = 0
+        self._format = FORMATS[config.format](0)
+        self._decided = 0
         self._left = sys.maxsize if config.limit is None else config.limit
         self._ended = False
 
@@ -84,15 +83,19 @@ class Replay:
         """Return how much of the file has been read."""
         return self._lines.share() if self._lines else 0.0
 
-    async def batches(self) -> AsyncGenerator[Batch]:
+    async def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:
         """
         Yield the events of the file, paced when the configuration says so.
 
         Raises:
+            ConfigError: The file is not the one of `position`.
             ContractError: A line is not of the format, or the compressed file is damaged.
         """
+        self._decided = _checked_start(position, self._config.path, self._size)
+        self._shift = int(position["shift"]) if position else _shift(self._config, self._clock())
+        self._format = FORMATS[self._config.format](self._shift)
         with Lines(self._config.path) as self._lines:
-            for _ in self._lines.chunks(_CHUNK, self._skip):
+            for _ in self._lines.chunks(_CHUNK, self._decided):
                 pass
             if self._config.speed is None:
                 while (batch := self._next(self._lines, _CHUNK)) is not None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agents.protocol import Record
+from agents.protocol import Record, Unlink
 from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.topics import ENGAGEMENT_TOPICS
@@ -30,7 +30,8 @@ class Chunk:
     """Without the deployment's prefix."""
     partition: int
     keys: list[bytes | None]
-    values: list[bytes]
+    values: list[bytes | None]
+    """None is a tombstone."""
 
 
 class Routes:
@@ -45,7 +46,7 @@ class Routes:
             return []
         ways = [_way(record) for record in records]
         keys = [key.encode() for _, key in ways]
-        values = [_encode(record) for record in records]
+        values = [None if type(record) is Unlink else _encode(record) for record in records]
         lanes = np.array([topic for topic, _ in ways]) * self._partitions + partitions_of(keys, self._partitions)
         order = np.argsort(lanes, kind="stable")
         starts = np.flatnonzero(np.diff(lanes[order], prepend=-1))
@@ -53,7 +54,7 @@ class Routes:
             self._chunk(int(lanes[group[0]]), group.tolist(), keys, values) for group in np.split(order, starts[1:])
         ]
 
-    def _chunk(self, lane: int, rows: list[int], keys: list[bytes], values: list[bytes]) -> Chunk:
+    def _chunk(self, lane: int, rows: list[int], keys: list[bytes], values: list[bytes | None]) -> Chunk:
         topic, partition = divmod(lane, self._partitions)
         return Chunk(_TOPICS[topic], partition, [keys[row] for row in rows], [values[row] for row in rows])
 
@@ -70,5 +71,5 @@ def _way(record: Record) -> tuple[int, str]:
         return _POSTS, record.author
     if type(record) is Profile:
         return _PROFILES, record.user
-    assert isinstance(record, Identity)
+    assert isinstance(record, Identity | Unlink)
     return _IDENTITIES, record.account

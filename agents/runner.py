@@ -9,13 +9,14 @@ from typing import Final
 from agents.cursor import CursorFile, Progress
 from agents.display import display
 from agents.memory import Memory, RecentMemory
-from agents.protocol import Agent, Batch
+from agents.protocol import Agent, Batch, Position
 from agents.publisher import Publisher
+from agents.reading import read
 from agents.routes import Routes
 from agents.stamps import Stamper
 from agents.tally import Tally
 from agents.ticks import Ticker
-from agents.withdrawals import UNKNOWN, resolve
+from agents.withdrawals import Resolved, resolve
 from pipeline.clock import Clock, system_clock
 from pipeline.errors import FatalError
 from pipeline.logs import get_logger
@@ -45,6 +46,7 @@ class Runner:
         stamper: Stamper,
         *,
         cursor: CursorFile | None = None,
+        start: Position | None = None,
         memory: Memory | None = None,
         clock: Clock = system_clock,
     ) -> None:
@@ -57,19 +59,23 @@ class Runner:
             publisher: Not yet started; the runner starts and stops it.
             stamper: The runner closes it.
             cursor: Where positions are kept; None keeps none.
-            memory: What deletions can withdraw; recent records in this process by default.
+            start: The position to go on from; None is the source's own beginning.
+            memory: What deletions can withdraw; recent records in this process by default. The runner closes it.
             clock: The wall clock, Unix ms.
         """
         self._agent = agent
         self._publisher = publisher
         self._stamper = stamper
         self._cursor = cursor
+        self._start = start
+        self._saved = start
         self._memory: Memory = RecentMemory() if memory is None else memory
         self._clock = clock
         self._routes = Routes(settings)
         self._ticker = Ticker(agent.name, clock=clock)
         self._progress = Progress()
         self._tally = Tally()
+        publisher.on_acknowledged = self._progress.settle
 
     async def run(self) -> Tally:
         """
@@ -106,7 +112,7 @@ class Runner:
         await self._publisher.start()
         beat = asyncio.create_task(self._beat())
         try:
-            async with aclosing(self._agent.batches()) as batches:
+            async with aclosing(read(self._agent, self._start)) as batches:
                 async for batch in batches:
                     await self._take(batch)
             await self._finish()
@@ -116,22 +122,24 @@ class Runner:
                 await beat
 
     async def _take(self, batch: Batch) -> None:
-        resolved = resolve(await self._stamper.stamp(batch.items), self._memory)
+        resolved = resolve(await self._stamper.stamp(batch.items), self._memory, batch.time or self._clock())
+        for reason, count in resolved.skipped.items():
+            batch.skip(reason, count)
         receipt = await self._publisher.publish(self._routes.route(resolved.records))
-        if resolved.unknown:
-            batch.skip(UNKNOWN, resolved.unknown)
-        self._progress.add(receipt, batch.read - sum(batch.skipped.values()), batch.position)
-        self._tally.read += batch.read
-        self._tally.skipped.update(batch.skipped)
-        self._tally.undone += resolved.undone
-        self._count(batch, resolved.undone)
+        self._progress.add(receipt, batch)
+        self._count(batch, resolved)
+        if receipt.acknowledged:
+            self._progress.settle()
         if batch.time is not None:
             await self._tick(batch.time)
 
-    def _count(self, batch: Batch, undone: int) -> None:
+    def _count(self, batch: Batch, resolved: Resolved) -> None:
         name = self._agent.name
+        self._tally.read += batch.read
+        self._tally.skipped.update(batch.skipped)
+        self._tally.undone += resolved.undone
         AGENT_RECEIVED.labels(name).inc(batch.read)
-        AGENT_UNDONE.labels(name).inc(undone)
+        AGENT_UNDONE.labels(name).inc(resolved.undone)
         for reason, count in batch.skipped.items():
             AGENT_SKIPPED.labels(name, reason).inc(count)
         if batch.time is not None and self._agent.live:
@@ -156,8 +164,13 @@ class Runner:
         for topic, count in self._publisher.counts.items():
             AGENT_PUBLISHED.labels(self._agent.name, topic).inc(count - self._tally.records[topic])
             self._tally.records[topic] = count
-        if self._progress.settle() and self._cursor is not None and self._progress.position is not None:
-            self._cursor.save(self._progress.position)
+        self._progress.settle()
+        # In this order: a cursor must never be ahead of the memory of what lies before it.
+        self._memory.save(self._progress.batches)
+        position = self._progress.position
+        if self._cursor is not None and position is not None and position != self._saved:
+            self._cursor.save(position)
+            self._saved = position
 
     async def _finish(self) -> None:
         tick = self._ticker.last()
@@ -175,6 +188,7 @@ class Runner:
         finally:
             await self._publisher.stop()
             await self._stamper.close()
+            self._memory.close()
 
     def _account(self) -> None:
         tally = self._tally
@@ -182,7 +196,7 @@ class Runner:
         if tally.unacknowledged:
             log.warning(
                 "the broker has not acknowledged everything",
-                hint="run again with --resume to send the rest" if self._cursor else "the rest is lost",
+                hint="the next run begins before them" if self._cursor else "they are lost",
                 events=tally.unacknowledged,
                 records=self._publisher.unacknowledged,
             )

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from agents.protocol import Batch
+from agents.protocol import Batch, Position
 from agents.traffic import SyntheticConfig, SyntheticRecord, Traffic, generate
 from pipeline.clock import Clock, system_clock
 
@@ -40,7 +40,7 @@ class Synthetic:
         """Return how much has been made up of what was asked for."""
         return None if self._config.events is None else self._done / max(self._config.events, 1)
 
-    async def batches(self) -> AsyncGenerator[Batch]:
+    async def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:  # noqa: ARG002 - has no place
         """
         Yield events until there are as many as asked for.
 

@@ -41,6 +41,10 @@ class SourceUnavailableError(RecoverableError):
     """A network that an agent reads from does not answer."""
 
 
+class AccessRefusedError(SourceUnavailableError):
+    """A network refuses a token, a key or an address: somebody must renew it."""
+
+
 class FatalError(PipelineError):
     """Going on would lose or corrupt something: the process stops."""
 

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """Port of the worker's own web server: health and metrics."""
     sink_port: int = Field(default=6067, ge=0, le=65535)
     """Port of the sink's metrics."""
+    agent_port: int = Field(default=6068, ge=0, le=65535)
+    """Port of an agent's metrics; a second agent on the machine needs one of its own, or goes without."""
+    agent_memory: int = Field(default=5_000_000, ge=1)
+    """Records that an agent keeps on disk, some 400 bytes each, so that what is deleted later can be withdrawn."""
     data_dir: Path = Path.home() / ".local" / "share" / "clout"
     """Where agents keep cursors and the embedded mode its snapshot."""
     embedded: bool = False

@@ -1,12 +1,9 @@
 """What a file format is."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from agents.protocol import Batch
-
-ID_LIMIT: Final = 512
-"""The longest id on the wire, in characters."""
 
 
 class BadLineError(Exception):

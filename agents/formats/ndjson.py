@@ -1,16 +1,21 @@
-"""NDJSON: one record of our own contract a line, told apart by their fields."""
+"""
+NDJSON: one record of our own contract a line, told apart by their fields.
+
+An identity whose `user` is null unlinks the account.
+"""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from agents.protocol import Batch, Record
+from agents.protocol import Batch, Record, Unlink
 from schemas import Engagement, Identity, Post, Profile, is_user_id
 
 _engagement = msgspec.json.Decoder(Engagement).decode
 _post = msgspec.json.Decoder(Post).decode
 _profile = msgspec.json.Decoder(Profile).decode
 _identity = msgspec.json.Decoder(Identity).decode
+_unlink = msgspec.json.Decoder(Unlink).decode
 
 
 class _Fields(msgspec.Struct):
@@ -19,6 +24,7 @@ class _Fields(msgspec.Struct):
     kind: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     author: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     account: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    user: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _fields = msgspec.json.Decoder(_Fields).decode
@@ -73,7 +79,7 @@ def _decode(line: bytes) -> Record | None:
             post = _post(line)
             return post if is_user_id(post.author) else None
         if fields.account is not msgspec.UNSET:
-            return _identity(line)
+            return _unlink(line) if bytes(fields.user) == b"null" else _identity(line)
         profile = _profile(line)
         return profile if is_user_id(profile.user) else None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

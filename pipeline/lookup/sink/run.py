@@ -10,7 +10,7 @@ from pipeline.lookup.connection import connect, redacted
 from pipeline.lookup.history.closing import HistoryLog
 from pipeline.lookup.history.lane import OUTLETS as HISTORY
 from pipeline.lookup.history.lane import HistoryLane
-from pipeline.lookup.probe import serve_probes
+from pipeline.probe import serve_probes
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.lane import Lane
 from pipeline.lookup.sink.outlet import Outlet

@@ -44,13 +44,13 @@ def test_every_higgs_row_has_one_fate() -> None:
 
 @needs_data
 def test_the_recorded_frames_of_bluesky_become_what_they_say() -> None:
-    """105 likes, 15 reposts, 8 replies among 17 posts, 6 follows, 4 deletions of what was not recorded."""
+    """104 likes, 15 reposts, 6 replies among 17 posts, 6 follows, 4 deletions of what was not recorded."""
     batch = read("jetstream", JETSTREAM.read_bytes().splitlines())
     assert batch.read == 152
-    assert kinds(batch) == {"like": 105, "share": 15, "comment": 8, "follow": 6}
+    assert kinds(batch) == {"like": 104, "share": 15, "comment": 6, "follow": 6}
     assert sum(isinstance(item, Post) for item in batch.items) == 17
     assert sum(isinstance(item, Deletion) for item in batch.items) == 4
-    assert batch.skipped == {"no_handle": 1, "account": 1, "other_collection": 3}
+    assert batch.skipped == {"no_handle": 1, "account": 1, "other_collection": 3, "self": 1}
 
 
 @needs_data
@@ -144,7 +144,7 @@ def test_the_deletion_of_a_reply_names_the_comment_and_the_post() -> None:
     batch = Jetstream().feed([frame(created("app.bsky.feed.post", reply)), frame(deletion)])
     *records, deleted = batch.items
     assert isinstance(deleted, Deletion)
-    assert {record.id for record in records if isinstance(record, Engagement | Post)} == set(deleted.ids)
+    assert {record.id for record in records if isinstance(record, Engagement | Post)} < set(deleted.ids)
 
 
 def test_an_identity_with_a_handle_is_a_profile() -> None:

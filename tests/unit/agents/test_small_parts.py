@@ -7,6 +7,7 @@ import pytest
 
 from agents.cursor import CursorFile, Progress
 from agents.lane import Receipt
+from agents.protocol import Batch
 from agents.tally import Tally
 from agents.ticks import MINUTE_MS, Ticker
 from pipeline.errors import ConfigError
@@ -91,8 +92,8 @@ def test_a_position_is_saved_only_after_all_before_it_is_acknowledged() -> None:
     """A later batch may be acknowledged first."""
     progress = Progress()
     first, second = Receipt(2), Receipt(0)
-    progress.add(first, 10, {"line": 10})
-    progress.add(second, 5, {"line": 15})
+    progress.add(first, Batch(read=12, skipped={"self": 2}, position={"line": 10}))
+    progress.add(second, Batch(read=5, position={"line": 15}))
     assert not progress.settle()
     first.remaining = 0
     assert progress.settle()

@@ -1,0 +1,94 @@
+"""Runs an agent as a process: logs, stamps, publisher, memory, cursor, metrics, and the line at the end."""
+
+import asyncio
+import gc
+import logging
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import stamina.instrumentation
+from stamina.instrumentation import RetryDetails
+
+from agents.actors import RedisActors
+from agents.cursor import CursorFile
+from agents.memory import Memory
+from agents.protocol import Agent
+from agents.publisher import BULK_LINGER_S, LIVE_LINGER_S, Publisher
+from agents.runner import Runner
+from agents.stamps import Stamper
+from agents.store import DurableMemory
+from pipeline.errors import ConfigError
+from pipeline.logs import configure, get_logger
+from pipeline.probe import serve_probes
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An agent, and how it is run."""
+
+    agent: Agent
+    cursor: CursorFile | None = None
+    resume: bool = True
+    """Go on from the cursor, where it has one."""
+    memory: Memory | None = None
+    bulk: bool = False
+    """Throughput goes before freshness."""
+
+
+def live(agent: Agent, settings: Settings) -> Launch:
+    """Return how an agent of a network is run: with a cursor and a memory that survive a restart."""
+    return Launch(
+        agent,
+        CursorFile(settings.data_dir / "cursors" / f"{agent.name}.json"),
+        memory=DurableMemory(settings.data_dir / "memory" / f"{agent.name}.sqlite", settings.agent_memory),
+    )
+
+
+def prepare(settings: Settings) -> None:
+    """Set up the logs and the interpreter of this process."""
+    configure(settings)
+    # Its messages name hosts and tasks; what a user needs to know of them, the publisher says once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    # Half a million short-lived tuples a second and no cycles: looking for some took a quarter of the time.
+    gc.set_threshold(50_000, 20, 50)
+
+
+def run(launch: Launch, settings: Settings) -> None:
+    """Run an agent to its end."""
+    asyncio.run(_run(launch, settings))
+
+
+async def _run(launch: Launch, settings: Settings) -> None:
+    stamina.instrumentation.set_on_retry_hooks([_say_retry])
+    runner = Runner(
+        launch.agent,
+        settings,
+        Publisher(settings, linger_s=BULK_LINGER_S if launch.bulk else LIVE_LINGER_S),
+        Stamper(RedisActors(settings)),
+        cursor=launch.cursor,
+        start=launch.cursor.load() if launch.cursor and launch.resume else None,
+        memory=launch.memory,
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            await _serve_metrics(settings, stack)
+            await runner.run()
+    finally:
+        sys.stdout.write(f"{launch.agent.name}: {runner.tally.line()}\n")
+
+
+async def _serve_metrics(settings: Settings, stack: AsyncExitStack) -> None:
+    try:
+        await stack.enter_async_context(serve_probes(settings.host, settings.agent_port, lambda: True))
+    except ConfigError:
+        # A second agent on the machine: what it does matters more than that somebody may watch.
+        log.warning("no metrics: another agent has the port; set CLOUT_AGENT_PORT", port=settings.agent_port)
+
+
+def _say_retry(details: RetryDetails) -> None:
+    log.warning(f"{details.caused_by}; trying again in {details.wait_for:.1f} s")  # noqa: G004 - a sentence

@@ -1,0 +1,1 @@
+"""Small servers that speak the networks' protocols over real sockets, with faults."""
