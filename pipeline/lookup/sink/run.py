@@ -10,13 +10,13 @@ from pipeline.lookup.connection import connect, redacted
 from pipeline.lookup.history.closing import HistoryLog
 from pipeline.lookup.history.lane import OUTLETS as HISTORY
 from pipeline.lookup.history.lane import HistoryLane
-from pipeline.probe import serve_probes
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.lane import Lane
 from pipeline.lookup.sink.outlet import Outlet
 from pipeline.lookup.sink.scores import SCORES
 from pipeline.lookup.sink.source import Source
 from pipeline.lookup.sink.writer import Writer
+from pipeline.probe import serve_probes
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
