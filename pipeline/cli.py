@@ -39,6 +39,8 @@ _COMMANDS = {
     },
     "Administration": {
         "keys": ("pipeline.lookup.control.commands:app", "Create, rotate, list and revoke API keys."),
+        "link": ("pipeline.identities:link", "Let an account contribute to a person's score."),
+        "unlink": ("pipeline.identities:unlink", "Let an account belong to itself alone again."),
     },
     "Keeping": {
         "snapshot": ("pipeline.snapshot.commands:snapshot", "Write all rows to a file."),

@@ -20,7 +20,7 @@ def murmur2(keys: Sequence[bytes]) -> NDArray[np.uint32]:
     lengths = np.fromiter(map(len, keys), np.uint32, len(keys))
     # One word more than the longest key, so that there always is a (possibly empty) tail to read.
     width = int(lengths.max(initial=0)) // 4 * 4 + 4
-    words = np.array(keys, f"S{width}").view("<u4").reshape(len(keys), -1)
+    words = np.array(keys, f"S{width}").view("<u4").reshape(len(keys), width // 4)
     h = np.uint32(_SEED) ^ lengths
     whole = lengths // 4
     for i in range(words.shape[1]):

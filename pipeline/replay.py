@@ -21,15 +21,14 @@ from cyclopts import Parameter
 from pipeline.deployment import state_config
 from pipeline.errors import StoreUnavailableError
 from pipeline.log_reader import LogReader
-from pipeline.scoring import model
 from pipeline.settings import Settings, get_settings
 from pipeline.snapshot.beginning import Beginning, find_beginning
 from pipeline.snapshot.commands import default_path
 from pipeline.state.documents import score_documents
 from pipeline.state.partition import FATES, Partition
+from pipeline.state.persons import standing
 from pipeline.state.records import Records
 from pipeline.state.sources import SOURCES
-from pipeline.state.view import features
 from schemas import ScoreDocument
 
 RUN: Final = 5_000
@@ -48,6 +47,7 @@ _COMPARED: Final = (
     "handle",
     "name",
     "avatar",
+    "person",
     "model",
 )
 _SHOWN: Final = 10
@@ -204,8 +204,8 @@ class Oracle:
             rows = np.array([part.index[document.user.encode()] for document in known], np.int64)
             if not len(rows):
                 continue
-            seen = features(part, rows, as_of)
-            expected = score_documents(part, rows, seen, model.score(seen), 0, as_of)
+            seen, scores = standing(part, rows, as_of)
+            expected = score_documents(part, rows, seen, scores, 0, as_of)
             part.owed[rows] = False
             for document, truth in zip(known, expected, strict=True):
                 report.compared += 1

@@ -12,6 +12,7 @@ from schemas.alert import (
     SlackChannel,
     WebhookChannel,
 )
+from schemas.contribution import AccountContribution, Levels
 from schemas.control import ApiKey, Control, Forgotten, KeySecret, Override, Scope
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.details import Contribution, Details, TopActor, TopPost, TopTag
@@ -28,6 +29,7 @@ from schemas.tick import Tick
 
 __all__ = [
     "KINDS",
+    "AccountContribution",
     "Acknowledgement",
     "AlertRule",
     "AlertmanagerChannel",
@@ -49,6 +51,7 @@ __all__ = [
     "KafkaChannel",
     "KeySecret",
     "Kind",
+    "Levels",
     "NetworkScore",
     "Override",
     "Post",

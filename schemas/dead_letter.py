@@ -18,6 +18,7 @@ Reason = Literal[
     "key_mismatch",
     "invalid_user",
     "future_time",
+    "too_many_accounts",
 ]
 """Why a record was refused: the part of the `reason` header before the first colon."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas import (
+    AccountContribution,
     Control,
     DeadLetter,
     Details,
@@ -33,6 +34,7 @@ RECORDS: Final[dict[str, Any]] = {
     "post": Post,
     "profile": Profile,
     "identity": Identity,
+    "contribution": AccountContribution,
     "tick": Tick,
     "score": ScoreDocument,
     "details": Details,

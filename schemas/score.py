@@ -17,7 +17,7 @@ class NetworkScore(msgspec.Struct, frozen=True, gc=False):
     score: float
     """The score from this network alone, 1 to 100."""
     share: float
-    """This network's share of the engagement behind the score, 0 to 1."""
+    """This network's share of the raw influence behind the score, 0 to 1."""
     last: int | None
     """The last engagement on it, Unix ms, or null when there was none."""
 
@@ -40,7 +40,7 @@ class Windows(msgspec.Struct, frozen=True, gc=False):
     quarter: Counts = msgspec.field(name="90d")
 
 
-class ScoreDocument(msgspec.Struct, frozen=True, gc=False):
+class ScoreDocument(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A record of `clout.scores`, keyed by `user`; readers keep the highest `version`."""
 
     user: str
@@ -73,3 +73,5 @@ class ScoreDocument(msgspec.Struct, frozen=True, gc=False):
     """When it was computed, Unix ms."""
     as_of: int
     """The greatest event time or tick folded, Unix ms."""
+    person: str | None = None
+    """Whom the account belongs to; only the document of a linked account has it."""

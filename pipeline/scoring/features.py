@@ -50,6 +50,11 @@ class Features:
         """Return the number of rows."""
         return len(self.network)
 
+    def pick(self, places: NDArray[np.int64]) -> "Features":
+        """Return some of the rows."""
+        columns = {name: getattr(self, name)[places] for name in self.__dataclass_fields__ if name != "networks"}
+        return Features(networks=self.networks, **columns)
+
 
 def empty(n: int, networks: tuple[str, ...] = ("",)) -> Features:
     """Return the features of `n` rows that nothing ever happened to."""

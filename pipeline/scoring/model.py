@@ -53,7 +53,7 @@ def score(features: Features) -> Scores:
     points = REFERENCE.score(level)
     return Scores(
         score=points,
-        factors=_factor_values(parts),
+        factors=factor_values(parts),
         raw=np.expm1(level),
         percentile=REFERENCE.percentile(level),
         confidence=confidence(features.engagers),
@@ -91,7 +91,7 @@ def bucket(score: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.minimum(score / 10.0, len(BUCKETS) - 1).astype(np.int64)
 
 
-def _factor_values(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def factor_values(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the factors from 0 to 100, float64[n, 3]."""
     values = np.empty_like(parts)
     for column, curve in enumerate(REFERENCE.factors):

@@ -24,8 +24,13 @@ from pipeline.state.partition import FATES, Partition
 from pipeline.state.sections import encode_sections
 from pipeline.state.sources import SOURCES
 
-VERSION: Final = 2
-"""1 had the profile before the body, with its length in the header, and no sections."""
+VERSION: Final = 3
+"""
+1 had the profile before the body, with its length in the header, and no sections. 1 and 2 did not say how many
+sources their positions are of: it were `SOURCES_BEFORE_3`.
+"""
+
+SOURCES_BEFORE_3: Final = 7
 
 META_KEY: Final = b"\x00partition"
 """The key of a partition's own record; no user id begins with a NUL."""
@@ -33,20 +38,32 @@ META_KEY: Final = b"\x00partition"
 SMALL, LARGE = 0, 1
 """Tiers."""
 
-_COMMON: Final = [
-    ("version", "u1"),
-    ("tier", "u1"),
-    ("planned", "u1"),
-    ("spare", "u1"),
-    ("generation", "<u4"),
-    ("as_of", "<i8"),
-    ("last", "<i8"),
-    ("emitted", "<f4"),
-    ("positions", "<i8", (len(SOURCES),)),
-]
-HEADER: Final = np.dtype([*_COMMON, ("body", "<u4"), ("text", "<u4"), ("sections", "<u4")])
-HEADER_1: Final = np.dtype([*_COMMON, ("profile", "<u4"), ("body", "<u4"), ("text", "<u4")])
-META: Final = Struct(f"<BxxxIq{len(SOURCES)}q{len(FATES)}q")
+
+def header(version: int, sources: int) -> np.dtype[np.void]:
+    """Return the layout of a header of some version, with the positions of so many sources."""
+    lengths = ("profile", "body", "text") if version == 1 else ("body", "text", "sections")
+    return np.dtype(
+        [
+            ("version", "u1"),
+            ("tier", "u1"),
+            ("planned", "u1"),
+            ("sources", "u1"),
+            ("generation", "<u4"),
+            ("as_of", "<i8"),
+            ("last", "<i8"),
+            ("emitted", "<f4"),
+            ("positions", "<i8", (sources,)),
+            *[(name, "<u4") for name in lengths],
+        ]
+    )
+
+
+def meta(sources: int) -> Struct:
+    """Return the layout of a partition's own record, with the positions of so many sources."""
+    return Struct(f"<BxxBIq{sources}q{len(FATES)}q")
+
+
+HEADER: Final = header(VERSION, len(SOURCES))
 
 COUNTS: Final = len(WINDOW_NAMES) * SLICES * KINDS_AND_POSTS
 WORTHS: Final = len(SCALE_WINDOWS) * SLICES
@@ -75,6 +92,7 @@ def encode_rows(
     headers["version"] = VERSION
     headers["tier"] = large >= 0
     headers["planned"] = planned
+    headers["sources"] = len(SOURCES)
     headers["generation"] = generation
     headers["as_of"] = partition.as_of
     headers["last"] = partition.last[rows]
@@ -160,8 +178,9 @@ def _read_sparse(body: bytes, at: int, column: NDArray[np.generic]) -> int:
 
 def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
     """Return the record of the partition itself: its time, its positions and the fates it has counted."""
-    value = META.pack(
+    value = meta(len(SOURCES)).pack(
         VERSION,
+        len(SOURCES),
         generation,
         partition.as_of,
         *np.maximum(partition.positions, partition.counted).tolist(),
@@ -170,18 +189,25 @@ def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
     return META_KEY, value
 
 
-def check_version(key: bytes, value: bytes) -> None:
+def check_version(key: bytes, value: bytes) -> tuple[int, int]:
     """
-    Refuse a record whose first byte is no version that this program reads.
+    Refuse a record that this program does not read.
+
+    Returns:
+        Its version, and how many sources its positions are of.
 
     Raises:
         ContractError: No program wrote it.
         UnsupportedVersionError: A newer one did.
     """
-    version = value[0] if value else 0
-    if version > VERSION:
+    version, sources = (value[0], value[3]) if len(value) > 3 else (0, 0)
+    if 1 <= version < 3:
+        sources = SOURCES_BEFORE_3
+    if version > VERSION or sources > len(SOURCES):
         raise UnsupportedVersionError(
-            f"the changelog's row {key!r} is of version {version}, this program reads up to {VERSION}: upgrade it"
+            f"the changelog's row {key!r} is of version {version} with {sources} topics, this program reads up to "
+            f"{VERSION} with {len(SOURCES)}: upgrade it"
         )
     if version < 1:
         raise ContractError(f"the changelog's row {key!r} has no version that was ever written: {value[:16]!r}")
+    return version, sources

@@ -14,6 +14,7 @@ from pipeline.scoring.model import BUCKETS, MODEL, Scores
 from pipeline.scoring.windows import QUARTER, SLICES
 from pipeline.state.evidence import top_of_lines
 from pipeline.state.partition import Partition
+from pipeline.state.persons import networks
 from schemas import (
     Contribution,
     Counts,
@@ -61,6 +62,7 @@ def score_documents(
     oldest = max(1, (head - SLICES + 1) * partition.windows.slice_seconds[QUARTER] * 1000)
     version, instant = partition.version, partition.as_of if as_of is None else as_of
     previous = [None if value != value else round(value, 2) for value in partition.emitted[rows].tolist()]  # noqa: PLR0124
+    of_persons = networks(partition, rows, features, oldest)
     documents: list[ScoreDocument] = []
     columns = zip(
         rows.tolist(),
@@ -92,7 +94,7 @@ def score_documents(
                 percentile,
                 confidence,
                 Factors(*parts),
-                {network: NetworkScore(score, 1.0, last if last >= oldest else None)},
+                of_persons.get(row) or {network: NetworkScore(score, 1.0, last if last >= oldest else None)},
                 Windows(Counts(*counts[0]), Counts(*counts[1]), Counts(*counts[2]), Counts(*counts[3])),
                 engagers,
                 authenticity,
@@ -100,6 +102,7 @@ def score_documents(
                 version,
                 now,
                 instant,
+                partition.linking.person(row),
             )
         )
     return documents

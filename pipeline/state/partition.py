@@ -20,13 +20,15 @@ from pipeline.state.evidence import Evidence
 from pipeline.state.horizon import HeldIds, IdHorizon
 from pipeline.state.large import LargeRows
 from pipeline.state.lines import lines_of
+from pipeline.state.linking import Linking
+from pipeline.state.links import fold_contributions, fold_identities
 from pipeline.state.packing import pack_engagements, pack_posts
 from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
 from pipeline.state.sections import Section
 from pipeline.state.slabs import ranges
 from pipeline.state.small import SmallRows
-from pipeline.state.sources import KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
+from pipeline.state.sources import IDENTITIES, KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
 
 SMALL_LIMIT: Final = 64
@@ -78,7 +80,8 @@ class Partition:
         self.ids: list[bytes] = []
         self.small_rows = SmallRows()
         self.profiles = Profiles()
-        self.sections: tuple[Section, ...] = (self.profiles,)
+        self.linking = Linking()
+        self.sections: tuple[Section, ...] = (self.profiles, self.linking)
         """What only some rows have."""
         self.evidence: dict[int, Evidence] = {}
         self.large_rows = LargeRows(self.windows)
@@ -167,8 +170,10 @@ class Partition:
                 refusals = self._fold_posts(self._posts.decode(records))
             elif source == PROFILES:
                 refusals = self._fold_profiles(self._profiles.decode(records))
-            else:
+            elif source == TICKS:
                 refusals = self._fold_ticks(self._ticks.decode(records))
+            else:
+                refusals = self._fold_links(source, records)
             self._count(source, DEAD, np.array([refusal.offset for refusal in refusals], np.int64))
         self.positions[source] = records.end
         if self.applied is not None and (self.ahead <= self.positions).all():
@@ -268,6 +273,17 @@ class Partition:
         decoded, _ = self._in_time(decoded)
         self._count(TICKS, APPLIED, np.array(decoded.offsets, np.int64))
         return decoded.refusals
+
+    def _fold_links(self, source: int, records: Records) -> list[Refusal]:
+        limit, future_ms = self.config.record_limit, self.config.future_ms
+        if source == IDENTITIES:
+            folded = fold_identities(self, records, limit, future_ms)
+        else:
+            folded = fold_contributions(self, records, limit)
+        fates = ((APPLIED, folded.applied), (DUPLICATE, folded.duplicate), (LATE, folded.late))
+        for fate, offsets in fates:
+            self._count(source, fate, np.array(offsets, np.int64))
+        return folded.refusals
 
     def _in_time(self, decoded: Decoded[_C]) -> tuple[Decoded[_C], NDArray[np.int64]]:
         """Refuse what lies too far in the future, and move `as_of` on by the rest."""

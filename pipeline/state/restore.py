@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from pipeline.errors import ContractError
 from pipeline.state.codec import (
     HEADER,
-    HEADER_1,
     LARGE,
-    META,
     META_KEY,
     SMALL,
     VERSION,
     check_version,
     decode_large,
+    header,
+    meta,
 )
 from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
@@ -81,16 +81,19 @@ class Restore:
 
     def _add_meta(self, key: bytes, value: bytes) -> None:
         part = self.partition
-        check_version(key, value)
-        if len(value) != META.size:
-            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {META.size}")
-        _, generation, as_of, *rest = META.unpack(value)
+        _, sources = check_version(key, value)
+        layout = meta(sources)
+        if len(value) != layout.size:
+            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
+        _, _, generation, as_of, *rest = layout.unpack(value)
         if generation < self._meta_generation:
             return
         self._meta_generation = part.writer = generation
         part.as_of = max(part.as_of, as_of)
-        part.counted[:] = rest[: len(SOURCES)]
-        part.fates[:] = rest[len(SOURCES) :]
+        # A source that was added later has been folded to nowhere.
+        part.counted[:] = 0
+        part.counted[:sources] = rest[:sources]
+        part.fates[:] = rest[sources:]
 
     def _add_rows(self, records: list[Record]) -> None:
         part = self.partition
@@ -245,28 +248,35 @@ def _check_lines(small: _Rows) -> None:
 
 def _upgraded(key: bytes, value: bytes) -> Record:
     """Return a record in today's version."""
-    if value[:1] == _TODAY:
+    if value[:1] == _TODAY and value[3:4] == _SOURCES_TODAY:
         return key, value
-    check_version(key, value)
-    size = HEADER_1.itemsize
+    version, sources = check_version(key, value)
+    layout = header(version, sources)
+    size = layout.itemsize
     if len(value) < size:
         raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
-    old = np.frombuffer(value, HEADER_1, 1)
+    old = np.frombuffer(value, layout, 1)
+    new = np.zeros(1, HEADER)
+    for name in layout.names or ():
+        if name == "positions":
+            new[name][0, :sources] = old[name]
+        elif name != "profile":
+            new[name] = old[name]
+    new["version"], new["sources"] = VERSION, len(SOURCES)
+    if version > 1:
+        return key, new.tobytes() + value[size:]
     profile, body, text = (int(old[name][0]) for name in ("profile", "body", "text"))
     if size + profile + body + text != len(value):
         raise ContractError(
             f"the changelog's row {key!r} says {size + profile + body + text} bytes in its header and has {len(value)}"
         )
     sections = HEAD.pack(Profiles.tag, profile) + value[size : size + profile] if profile else b""
-    new = np.zeros(1, HEADER)
-    for name in HEADER.names or ():
-        if name != "sections":
-            new[name] = old[name]
-    new["version"], new["sections"] = VERSION, len(sections)
+    new["sections"] = len(sections)
     return key, new.tobytes() + value[size + profile :] + sections
 
 
 _TODAY: Final = bytes([VERSION])
+_SOURCES_TODAY: Final = bytes([len(SOURCES)])
 
 
 def _winners(

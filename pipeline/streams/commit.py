@@ -14,10 +14,12 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from faust.types import TP
+from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.clock import Clock, system_clock
 from pipeline.logs import get_logger
+from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.documents import ENCODER, details_documents, rounded, score_documents
@@ -27,6 +29,7 @@ from pipeline.state.view import features
 from pipeline.streams.batches import BatchWriter
 from pipeline.streams.emission import Due
 from pipeline.streams.table import EngagementTable
+from schemas import AccountContribution
 
 _log = get_logger(__name__)
 
@@ -53,6 +56,10 @@ class _Plan:
     rows: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     scores: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     details: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    contributions: list[tuple[int, AccountContribution]] = field(default_factory=list)
+    """Of accounts in a partition; they go to that of the person."""
+    told: list[tuple[Partition, int, list[str]]] = field(default_factory=list)
+    """Accounts, and the former persons who know when the round is done."""
     headers: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
     positions: dict[TP, int] = field(default_factory=dict)
 
@@ -62,6 +69,7 @@ class _Plan:
             self.rows = [each for each in self.rows if each[0] not in numbers]
             self.scores = [each for each in self.scores if each[0] not in numbers]
             self.details = [each for each in self.details if each[0] not in numbers]
+            self.contributions = [each for each in self.contributions if each[0] not in numbers]
             self.positions = {tp: offset for tp, offset in self.positions.items() if tp.partition not in numbers}
 
 
@@ -75,6 +83,7 @@ class CommitRounds:
         self._share = settings.emit_catchup_share
         self._scores = settings.topic_prefix + "scores"
         self._details = settings.topic_prefix + "details"
+        self._contributions = settings.topic_prefix + "contributions"
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -175,6 +184,7 @@ class CommitRounds:
         if limit is None and self._round_s < OVERRUN_S:
             share = max(1, DETAILS_A_ROUND // len(self._table.partitions_held))
             self._plan_details(plan, part, emission.details_due(part, now, share), now)
+        self._plan_contributions(plan, part, np.flatnonzero(planned), now)
         number = part.number
         for key, value in encode_rows(part, dirty, planned[dirty], part.writer):
             plan.rows.append((number, key, value))
@@ -205,6 +215,13 @@ class CommitRounds:
             for row, document in zip(rows.tolist(), documents, strict=True)
         )
 
+    def _plan_contributions(self, plan: _Plan, part: Partition, rows: NDArray[np.int64], now: int) -> None:
+        for row, sent in self._table.emissions[part.number].contributions.due(part, rows.tolist(), now).items():
+            plan.contributions.extend((part.number, each) for each in sent)
+            # What is told while the log is read again may be older than what the person holds.
+            if part.applied is None:
+                plan.told.append((part, row, [each.user for each in sent if not each.linked]))
+
     async def _write(self, producer: Any, plan: _Plan) -> None:
         now = self._clock()
         writer = BatchWriter(producer)
@@ -218,7 +235,13 @@ class CommitRounds:
             writer.add(self._scores, number, key, value, now, plan.headers[number])
         for number, key, value in plan.details:
             writer.add(self._details, number, key, value, now)
+        persons = [each.user.encode() for _, each in plan.contributions]
+        ways = partitions_of(persons, self._app.settings.partitions).tolist()
+        for (number, each), person, way in zip(plan.contributions, persons, ways, strict=True):
+            writer.add(self._contributions, way, person, ENCODER.encode(each), now, plan.headers[number])
         await writer.flush()
+        for part, row, former in plan.told:
+            part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))
         metrics.DETAILS_EMITTED.inc(len(plan.details))
 

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import model
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import Scores
 from pipeline.settings import Settings
 from pipeline.state.documents import rounded
 from pipeline.state.partition import Partition
-from pipeline.state.view import features
+from pipeline.state.persons import standing
+from pipeline.streams.contributions import Contributions
 
 CHUNK: Final = 16_384
 """Rows looked at in one go: bounds the memory of the features."""
@@ -55,6 +55,7 @@ class Emission:
         self._cursor = 0
         self._swept_row = 0
         self._swept_at = 0
+        self.contributions = Contributions(settings)
 
     def _grow(self, part: Partition) -> None:
         if len(self._emitted_at) == part.room:
@@ -78,6 +79,8 @@ class Emission:
         """
         self._grow(part)
         n = len(part)
+        # Whom an account belongs to is news, however little its score moved.
+        self._backlog[list(part.linking.take_relinked())] = True
         owed = part.owed[:n]
         since = self._owed_since[:n]
         since[owed & (since < 0)] = now
@@ -136,8 +139,7 @@ class Emission:
         return np.sort(chosen)
 
     def _due(self, part: Partition, rows: NDArray[np.int64], now: int, *, everything: bool) -> Due:
-        seen = features(part, rows)
-        scores = model.score(seen)
+        seen, scores = standing(part, rows)
         before = part.emitted[rows].astype(np.float64)
         first = np.isnan(before)
         # Scores are emitted with two decimals: half of the last one is no move.
@@ -155,7 +157,7 @@ class Emission:
         part.owed[rows] = False
         if len(picked) == len(chosen):
             return Due(rows, seen, scores)
-        return Due(rows, _pick_features(seen, picked), _pick_scores(scores, picked))
+        return Due(rows, seen.pick(picked), _pick_scores(scores, picked))
 
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
         """Return up to `limit` rows whose details are due, and note them as emitted."""
@@ -169,11 +171,6 @@ class Emission:
         """After a recovery: what is owed is due at once."""
         self._grow(part)
         self._backlog[: len(part)] |= part.owed[: len(part)]
-
-
-def _pick_features(seen: Features, picked: NDArray[np.int64]) -> Features:
-    columns = {name: getattr(seen, name)[picked] for name in Features.__dataclass_fields__ if name != "networks"}
-    return Features(networks=seen.networks, **columns)
 
 
 def _pick_scores(scores: Scores, picked: NDArray[np.int64]) -> Scores:

@@ -74,6 +74,22 @@ async def test_a_document_is_stored_byte_for_byte_and_ranked(redis: Redis, write
     assert told["change"]["networks"] == ["bluesky"]
 
 
+async def test_the_person_of_an_account_is_known_as_long_as_its_document_names_one(
+    redis: Redis, writer: Writer
+) -> None:
+    """Linked, linked to another, unlinked, linked and deleted; handles and networks stay what they are."""
+    persons: list[str | None] = ["m:p\x1f", "m:p q:r", None, "m:p"]
+    for version, person in enumerate(persons, 1):
+        value = score_bytes("x:user", version=version, handle="Ann", person=person)
+        assert await write(writer, value, position=version - 1) == b"1"
+        held = await redis.get(keys.identity("x:user"))
+        assert held == (None if person is None else person.encode())
+        assert await redis.get(keys.handle("x", "ann")) == b"x:user"
+        assert await redis.zscore(keys.rank("x"), "x:user") == 50
+    assert await write(writer, None, position=len(persons)) == b"1"
+    assert await redis.keys("clout:identity:*") == []
+
+
 @pytest.mark.parametrize("version", [6, 7])
 async def test_a_document_that_is_not_newer_changes_nothing(redis: Redis, writer: Writer, version: int) -> None:
     """Replays are harmless, and subscribers never see a score go back."""

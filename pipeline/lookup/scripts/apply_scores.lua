@@ -2,7 +2,8 @@
 -- A document "" is a tombstone. Returns one character per record: 1 taken, 0 not newer.
 --
 -- clout:heads knows of each user what must be known of the document before, so that it need not be read:
--- "version shape". A shape is "handle, network, .." by \31; "" means the native id, and the user's own network.
+-- "version shape". A shape is "handle, network, .." by \31; "" means the native id, and the user's own network. The
+-- person that an account belongs to stands behind \30.
 -- What all records write is gathered and written by few commands: each command costs more than its work.
 
 local RANK, CHANGES, HEADS, CHANGES_KEPT = 'clout:rank', 'clout:changes', 'clout:heads', 100000
@@ -38,7 +39,7 @@ local function networks_of(user, shape)
   if shape == '' then
     found[match(user, '^([^:]*):') or ''] = true
   else
-    for network in string.gmatch(shape, '\31([^\31]*)') do found[network] = true end
+    for network in string.gmatch(shape, '\31([^\30\31]*)') do found[network] = true end
   end
   return found
 end
@@ -48,10 +49,19 @@ local function drop_handle(key, user)
   if call('GET', key) == user then call('DEL', key) end
 end
 
+local function person_of(shape)
+  return shape and match(shape, '\30(.*)$')
+end
+
 -- Called only where the shape is another one than before.
 local function reshape(user, old, new)
   local key = handle_key(user, new)
   push(strings, key, user)
+  if person_of(new) then
+    push(strings, 'clout:identity:' .. user, person_of(new))
+  elseif person_of(old) then
+    call('DEL', 'clout:identity:' .. user)
+  end
   if not old then return end
   local before = handle_key(user, old)
   if before ~= key then drop_handle(before, user) end
@@ -65,7 +75,7 @@ local function delete(user, shape)
   if not shape then return '0' end
   for network in pairs(networks_of(user, shape)) do call('ZREM', RANK .. ':' .. network, user) end
   drop_handle(handle_key(user, shape), user)
-  call('DEL', 'clout:user:' .. user)
+  call('DEL', 'clout:user:' .. user, 'clout:identity:' .. user)
   call('ZREM', RANK, user)
   call('HDEL', HEADS, user)
   if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'gone', user) end

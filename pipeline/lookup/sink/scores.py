@@ -10,6 +10,8 @@ from pipeline.lookup.sink.outlet import Outlet, Record, Write, tombstone_user
 from schemas import native_of, network_of
 
 _SEPARATOR: Final = "\x1f"
+_PERSON: Final = "\x1e"
+"""Stands before the person that an account belongs to."""
 
 
 class _NetworkHead(msgspec.Struct, gc=False):
@@ -28,6 +30,7 @@ class _Head(msgspec.Struct, gc=False):
     version: int
     time: int
     as_of: int
+    person: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Head).decode
@@ -65,16 +68,18 @@ def score_write(record: Record) -> Write:
 
 def _shape(head: _Head) -> str:
     """
-    Return what decides where else than under its id a user can be found: handle and networks.
+    Return what decides where else than under its id a user can be found: handle and networks; and the user's person.
 
-    It is empty for the commonest: the handle is the native id, and the only network is the user's own.
+    It is empty for the commonest: the handle is the native id, the only network the user's own, and there is no link.
     """
-    handle = head.handle.lower().replace(_SEPARATOR, "")
+    handle = head.handle.lower().replace(_SEPARATOR, "").replace(_PERSON, "")
     native = native_of(head.user)
     # Redis knows lower case of ASCII only.
-    if native.isascii() and handle == native.lower() and [*head.networks] == [network_of(head.user)]:
+    is_common = native.isascii() and handle == native.lower() and [*head.networks] == [network_of(head.user)]
+    if is_common and head.person is None:
         return ""
-    return _SEPARATOR.join([handle, *sorted(head.networks)])
+    person = "" if head.person is None else _PERSON + head.person
+    return _SEPARATOR.join([handle, *sorted(head.networks)]) + person
 
 
 SCORES: Final = Outlet("scores", score_write, Script("apply_scores", "reach"), per_call=500)

@@ -5,16 +5,29 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from pipeline.scoring import model
 from pipeline.scoring.features import Features
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.documents import score_documents
 from pipeline.state.partition import Partition, StateConfig
+from pipeline.state.persons import standing
 from pipeline.state.records import Records, Refusal
 from pipeline.state.restore import Restore
-from pipeline.state.sources import SOURCE_OF, SOURCES
+from pipeline.state.sources import CONTRIBUTIONS, IDENTITIES, SOURCE_OF, SOURCES
 from pipeline.state.view import features
-from schemas import KINDS, Engagement, Kind, Post, Profile, ScoreDocument, Tick
+from schemas import (
+    KINDS,
+    AccountContribution,
+    Counts,
+    Engagement,
+    Identity,
+    Kind,
+    Levels,
+    Post,
+    Profile,
+    ScoreDocument,
+    Tick,
+    Windows,
+)
 
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
@@ -25,6 +38,8 @@ NOW: Final = 1_783_175_888_085
 
 FOREVER: Final = StateConfig(dedupe_seconds=10**9)
 """Every repeated id is found, however long ago it was."""
+
+Event = Engagement | Post | Profile | Tick | Identity | AccountContribution
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -45,7 +60,7 @@ class Log:
         self.keys[source].append(key)
         self.values[source].append(value)
 
-    def add(self, event: Engagement | Post | Profile | Tick, *, timestamp: int = NOW) -> None:
+    def add(self, event: Event, *, timestamp: int = NOW) -> None:
         """Append an event to its topic."""
         if isinstance(event, Engagement):
             self.raw(KINDS.index(event.kind), event.target.encode(), _ENCODE(event), timestamp=timestamp)
@@ -53,8 +68,16 @@ class Log:
             self.raw(SOURCE_OF["posts"], event.author.encode(), _ENCODE(event), timestamp=timestamp)
         elif isinstance(event, Profile):
             self.raw(SOURCE_OF["profiles"], event.user.encode(), _ENCODE(event), timestamp=timestamp)
+        elif isinstance(event, Identity):
+            self.raw(IDENTITIES, event.account.encode(), _ENCODE(event), timestamp=timestamp)
+        elif isinstance(event, AccountContribution):
+            self.raw(CONTRIBUTIONS, event.user.encode(), _ENCODE(event), timestamp=timestamp)
         else:
             self.raw(SOURCE_OF["ticks"], None, _ENCODE(event), timestamp=timestamp)
+
+    def unlink(self, account: str, *, timestamp: int = NOW) -> None:
+        """Append the tombstone that lets an account belong to nobody."""
+        self.raw(IDENTITIES, account.encode(), None, timestamp=timestamp)
 
     def end(self, source: int) -> int:
         """Return the position after a source's last record."""
@@ -77,7 +100,7 @@ class Log:
         return sum(map(len, self.offsets))
 
 
-def log_of(*events: Engagement | Post | Profile | Tick) -> Log:
+def log_of(*events: Event) -> Log:
     """Return a log of these events."""
     log = Log()
     for event in events:
@@ -103,6 +126,14 @@ def post(author: str = "bluesky:target", **fields: Any) -> Post:
 def profile(user: str = "bluesky:target", **fields: Any) -> Profile:
     """Return a profile of now."""
     return Profile(**{"user": user, "network": "bluesky", "time": NOW, **fields})
+
+
+def contribution(account: str, person: str = "bluesky:person", **fields: Any) -> AccountContribution:
+    """Return what an account contributes: two likes by one, unless told otherwise."""
+    counts = Counts(2, 0, 0, 0)
+    values: dict[str, Any] = {"linked": True, "levels": Levels(0.5, 0.25, 0.75), "last": NOW, "engagers": 1}
+    values |= {"engagement": Windows(*[counts] * 4), "authenticity": 100, "model": "clout-1"}
+    return AccountContribution(person, account, **(values | {"version": 1, "time": NOW, "as_of": NOW} | fields))
 
 
 def crowd(n: int, *, target: str = "bluesky:target", seed: int = 1, days: float = 80.0) -> list[Engagement]:
@@ -150,7 +181,7 @@ def fold(
     return part, refusals
 
 
-def folded(*events: Engagement | Post | Profile | Tick, config: StateConfig = FOREVER) -> Partition:
+def folded(*events: Event, config: StateConfig = FOREVER) -> Partition:
     """Return a settled partition of these events, none of which it may refuse."""
     part, refusals = fold(log_of(*events), Partition(0, config))
     assert not refusals
@@ -176,8 +207,8 @@ def columns(part: Partition, as_of: int | None = None) -> dict[str, Any]:
 
 def documents(part: Partition, as_of: int | None = None) -> dict[str, ScoreDocument]:
     """Return the score documents of all rows, by user, as computed at time 0."""
-    seen = features_of(part, as_of)
-    made = score_documents(part, all_rows(part), seen, model.score(seen), 0, as_of)
+    seen, scores = standing(part, all_rows(part), as_of)
+    made = score_documents(part, all_rows(part), seen, scores, 0, as_of)
     return {document.user: document for document in made}
 
 

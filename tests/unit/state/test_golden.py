@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.scoring.model import MODEL
 from pipeline.state.codec import VERSION
+from pipeline.state.sources import SOURCES
 from tests.unit.state.golden.write import EXPECTED, FOLDER, pack, told, unpack
 from tests.unit.state.log import changelog, restored
 
@@ -17,6 +18,8 @@ FILES = sorted(FOLDER.glob("v*/*.bin"))
 def expected(path: Path) -> dict[str, Any]:
     """Return what was written down beside a file."""
     known: dict[str, dict[str, Any]] = msgspec.json.decode(path.with_name(EXPECTED).read_bytes())
+    # Sources that were added later have been folded to nowhere.
+    known[path.stem]["positions"] += [0] * (len(SOURCES) - len(known[path.stem]["positions"]))
     return known[path.stem]
 
 

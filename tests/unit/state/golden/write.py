@@ -20,12 +20,14 @@ import numpy as np
 from pipeline.state.codec import VERSION
 from pipeline.state.documents import details_documents
 from pipeline.state.partition import Partition
+from schemas import Identity
 from tests.unit.state.log import (
     DAY,
     HOUR,
     NOW,
     changelog,
     columns,
+    contribution,
     crowd,
     documents,
     engagement,
@@ -50,6 +52,14 @@ def partitions() -> dict[str, Partition]:
         "sampled": folded(*crowd(5_000, days=40)),
         "profile": folded(
             engagement(), profile(name="Ünï", handle="h.example", avatar="https://x.example", followers=12)
+        ),
+        "linked": folded(
+            *crowd(5, target="mastodon:a"),
+            Identity("mastodon:a", "bluesky:before", NOW - HOUR),
+            Identity("mastodon:a", "bluesky:person", NOW),
+            *crowd(3, target="bluesky:person"),
+            contribution("mastodon:a", version=9),
+            contribution("github:left", linked=False),
         ),
         "undone": folded(*undone, *[msgspec.structs.replace(event, undo=True) for event in undone[:50]]),
         "evidence": folded(

@@ -1,0 +1,123 @@
+"""Linked accounts through real processes: commands, worker, sink, Redis and the oracle."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from agents.publisher import Publisher
+from agents.routes import Routes
+from pipeline.clock import system_clock
+from pipeline.replay import run as fold_the_log
+from pipeline.settings import Settings
+from schemas import KINDS, Engagement, Identity
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.integration
+
+ACCOUNTS = {"bluesky:a": 5, "mastodon:b": 3, "github:c": 2}
+"""Engagements of each, of every kind."""
+
+
+def engagements() -> list[Engagement]:
+    """Return what happens to the accounts, each by actors of its own network."""
+    now = system_clock()
+    return [
+        Engagement(f"{account}/{kind}/{n}", kind, account.split(":")[0], f"{account.split(':')[0]}:x{n}", account, now)
+        for account, count in ACCOUNTS.items()
+        for kind in KINDS
+        for n in range(count)
+    ]
+
+
+async def publish(settings: Settings, records: list[Engagement | Identity]) -> None:
+    """Publish records as an agent does."""
+    publisher = Publisher(settings)
+    await publisher.start()
+    await publisher.publish(Routes(settings).route(records))
+    await publisher.flush()
+    await publisher.stop()
+
+
+class Reader:
+    """Reads what a user of Redis sees."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = redis.Redis.from_url(url, decode_responses=True)
+
+    def document(self, user: str) -> dict[str, Any]:
+        """Return a score document."""
+        found = self.redis.get(f"clout:user:{user}")
+        return json.loads(found) if isinstance(found, str) else {}
+
+    def likes(self, user: str) -> int | None:
+        """Return the likes of 90 days."""
+        document = self.document(user)
+        return document["engagement"]["90d"]["likes"] if document else None
+
+    def person(self, account: str) -> str | None:
+        """Return the person of an account, if its document and its key agree on it."""
+        named, key = self.document(account).get("person"), self.redis.get(f"clout:identity:{account}")
+        return str(named) if named is not None and named == key else None if named is key else "they differ"
+
+
+def command(cluster: Cluster, *arguments: str) -> str:
+    """Run a command to its end and return what it wrote."""
+    process = cluster.run(*arguments)
+    eventually(lambda: not process.is_running(), 30, f"clout {arguments} ends")
+    return f"{process.child.status()} {process.output().strip()}"
+
+
+def test_accounts_are_linked_changed_and_unlinked(cluster: Cluster) -> None:
+    """Each person's score holds all their accounts, across partitions, and the oracle agrees."""
+    cluster.start("worker").wait_ready()
+    cluster.start("sink")
+    reader = Reader(cluster.settings.redis)
+    asyncio.run(publish(cluster.settings, list(engagements())))
+    eventually(lambda: [reader.likes(user) for user in ACCOUNTS] == [5, 3, 2], 30, "all are counted")
+    alone = reader.document("mastodon:b")["score"]
+    assert "person" not in reader.document("mastodon:b")
+
+    assert command(cluster, "link", "mastodon:b", "bluesky:a") == "0 mastodon:b contributes to bluesky:a"
+    asyncio.run(publish(cluster.settings, [Identity("github:c", "bluesky:a", system_clock())]))
+    eventually(lambda: reader.likes("bluesky:a") == 10, 20, "a has all of its accounts")
+    eventually(lambda: reader.person("mastodon:b") == reader.person("github:c") == "bluesky:a", 20, "they name it")
+    document = reader.document("bluesky:a")
+    assert document["engagers"] == 10
+    assert set(document["networks"]) == {"bluesky", "mastodon", "github"}
+    assert document["networks"]["mastodon"]["score"] == alone < document["score"]
+    assert document["score"] > max(network["score"] for network in document["networks"].values())
+    assert sum(network["share"] for network in document["networks"].values()) == pytest.approx(1, abs=1e-3)
+    assert reader.likes("mastodon:b") == 3
+
+    assert command(cluster, "link", "github:c", "mastodon:b").startswith("0 ")
+    eventually(lambda: (reader.likes("bluesky:a"), reader.likes("mastodon:b")) == (8, 5), 20, "c has moved")
+    eventually(lambda: reader.person("github:c") == "mastodon:b", 20, "c names b")
+
+    assert command(cluster, "unlink", "mastodon:b") == "0 mastodon:b belongs to itself alone"
+    eventually(lambda: reader.likes("bluesky:a") == 5, 20, "b has left")
+    eventually(lambda: reader.person("mastodon:b") is None, 20, "b names nobody")
+    assert set(reader.document("bluesky:a")["networks"]) == {"bluesky"}
+    assert reader.likes("mastodon:b") == 5
+
+    # Nobody is told before the last round, and the sink needs a moment more.
+    eventually(lambda: asyncio.run(fold_the_log(cluster.settings, check=True)).clean, 30, "the oracle agrees")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("link", "bluesky:a", "bluesky:a"), "cannot be linked to itself"),
+        (("link", "nobody", "bluesky:a"), "'nobody' is no account"),
+        (("unlink", "bluesky:" + "x" * 600), "is no account"),
+    ],
+)
+def test_what_cannot_be_linked_is_refused(cluster: Cluster, arguments: tuple[str, ...], told: str) -> None:
+    """One line, exit status 1, nothing published."""
+    output = command(cluster, *arguments)
+    assert output.startswith("1 clout: ")
+    assert told in output
+    assert "\n" not in output
