@@ -1,6 +1,7 @@
 """What the lookup service, the commands and the demo read in Redis."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,12 +9,15 @@ from typing import Any, Final, cast
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.lookup import keys
 from pipeline.lookup.batcher import Batcher
 from pipeline.lookup.connection import AWAY, connect, redacted
 from pipeline.lookup.scripts import RANK_PAGE
+from pipeline.lookup.stream import Page, Stream
+from pipeline.lookup.walk import MOVES_READ, Place
 from pipeline.settings import Settings
 from schemas import ScoreDocument
 
@@ -33,6 +37,10 @@ class Position:
     score: float
     user: str
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise ValueError("a score is finite")
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -42,6 +50,14 @@ class Ranked:
     user: str
     score: float
     document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a walk: the moves that were told since the last, and who stands next, best first."""
+
+    moves: Page
+    users: list[tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,7 @@ class ScoreStore:
         self.redis = redis
         self._url = redacted(url)
         self._documents = Batcher(self._mget)
+        self._changes = Stream(redis, keys.CHANGES)
         self.on_read: Callable[[str, bytes], None] = lambda _user, _document: None
         """Is told of each document that `get_many` returns."""
 
@@ -134,6 +151,38 @@ class ScoreStore:
             for rank, (user, score, document) in enumerate(zip(users, page[1::2], documents, strict=True), first + 1)
             if document is not None
         ]
+
+    async def newest_change(self) -> str:
+        """Return the id of the newest entry of the stream of changes."""
+        async with self._answer():
+            return await self._changes.last()
+
+    async def step(self, place: Place, limit: int) -> Step:
+        """Return what moved since a walk stood at a place, and who stands next, both of the same moment."""
+        arguments = keys.RANK, limit, repr(place.score), place.user
+        async with self._answer():
+            async with self.redis.pipeline(transaction=True) as pipe:
+                self._changes.queue(pipe, place.seen, MOVES_READ)
+                RANK_PAGE.queue(pipe, *arguments)
+                info, moves, page = await pipe.execute(raise_on_error=False)
+            if isinstance(page, NoScriptError):
+                await RANK_PAGE.run(self.redis, *arguments)  # which makes it known
+                return await self.step(place, limit)
+        if isinstance(page, Exception):
+            raise page
+        users = [(user.decode(), float(score)) for user, score in zip(page[1::2], page[2::2], strict=True)]
+        return Step(self._changes.read(info, moves, place.seen), users)
+
+    async def with_handle(self, handle: str, network: str | None = None) -> list[str]:
+        """Return the users with a handle, of one network or of all."""
+        async with self._answer():
+            found = cast("set[bytes]", await cast("Any", self.redis.smembers(keys.NETWORKS))) if network is None else ()
+        networks = sorted(name.decode() for name in found) if network is None else [network]
+        return [user.decode() for user in await self._mget([keys.handle(name, handle) for name in networks]) if user]
+
+    async def details_of(self, users: Sequence[str]) -> list[bytes | None]:
+        """Return the details document of each user, or None, in their order."""
+        return await self._mget([keys.details(user) for user in users])
 
     async def top_documents(self, limit: int = 10, network: str | None = None) -> list[ScoreDocument]:
         """Return the documents of the leaders, best first, decoded."""

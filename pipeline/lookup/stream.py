@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
 from pipeline.lookup.change import Change, decode_change
@@ -30,6 +31,8 @@ class Entry:
     """The user of a change, the id of a spike: only the newest entry of a subject waits for a slow client."""
     networks: Sequence[str] = ()
     change: Change | None = None
+    was: float | None = None
+    """The score that a change replaced in the leaderboard; None for a new user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,17 @@ class Stream:
     async def page(self, after: str, limit: int = PAGE) -> Page:
         """Return up to `limit` entries behind `after`, and whether any behind it are lost."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.execute_command("XINFO", "STREAM", self._key)
-            pipe.xrange(self._key, f"({after}", "+", count=limit)
+            self.queue(pipe, after, limit)
             info, found = await pipe.execute(raise_on_error=False)
+        return self.read(info, found, after)
+
+    def queue(self, pipe: Pipeline, after: str, limit: int) -> None:
+        """Ask for a page within a transaction: two answers, for `read`."""
+        pipe.execute_command("XINFO", "STREAM", self._key)
+        pipe.xrange(self._key, f"({after}", "+", count=limit)
+
+    def read(self, info: Any, found: Any, after: str) -> Page:
+        """Return the page of the two answers to `queue`."""
         if isinstance(info, ResponseError):
             # No such stream: a reader who had an id has lost it, the others have missed nothing.
             return Page([], START, lost=after != START)
@@ -115,7 +126,17 @@ def _entries(found: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
 def _entry(entry_id: str, fields: dict[bytes, bytes]) -> Entry:
     if data := fields.get(b"change"):
         change = decode_change(data)
-        return Entry(entry_id, "change", data, change.user, change.user, change.networks, change)
+        was = fields.get(b"was")
+        return Entry(
+            entry_id,
+            "change",
+            data,
+            change.user,
+            change.user,
+            change.networks,
+            change,
+            None if was is None else float(was),
+        )
     if data := fields.get(b"spike"):
         spike = _decode_spike(data)
         return Entry(entry_id, "spike", data, spike.user, spike.id, (spike.network,))

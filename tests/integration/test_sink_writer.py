@@ -22,6 +22,8 @@ from tests.unit.lookup.documents import Record, details_bytes, records, score_by
 pytestmark = pytest.mark.integration
 
 PLACES = ["scores/0", "details/0"]
+KEPT = {b"clout:sink", b"clout:changes", b"clout:networks"}
+"""Keys that are nobody's own."""
 
 
 @pytest.fixture
@@ -140,14 +142,14 @@ async def test_ids_of_any_kind_are_found_and_leave_nothing(redis: Redis, writer:
     await write(writer, details_bytes("x:u", {}, 2), position=1, outlet=DETAILS)
     for outlet, record in (SCORES, Record(1, user.encode(), None)), (DETAILS, Record(2, b"x:u", None)):
         assert await writer.write(plan([record], record.offset, outlet)[0]) == b"1"
-    assert [key async for key in redis.scan_iter("clout:*") if key not in {b"clout:sink", b"clout:changes"}] == []
+    assert [key async for key in redis.scan_iter("clout:*") if key not in KEPT] == []
 
 
 async def test_a_tombstone_deletes_all_of_a_user(redis: Redis, writer: Writer) -> None:
     """Nothing of the score is left but the note to subscribers."""
     await write(writer, score_bytes("x:user", 50, 1))
     assert await write(writer, None, position=1) == b"1"
-    assert [key async for key in redis.scan_iter("clout:*") if key not in {b"clout:sink", b"clout:changes"}] == []
+    assert [key async for key in redis.scan_iter("clout:*") if key not in KEPT] == []
     assert (await changes(redis))[-1] == {"gone": "x:user"}
 
 

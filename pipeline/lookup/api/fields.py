@@ -1,20 +1,19 @@
 """Fields of requests: what they may be, and the error that names the one that is not."""
 
-import base64
-import binascii
 import math
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
-import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, Parameter
 
 from pipeline.lookup.api.paths import user_of
 from pipeline.lookup.api.problems import InvalidFieldError, Problem
-from pipeline.lookup.store import Position
+from pipeline.lookup.cursors import CursorCodec
 from pipeline.lookup.stream import order
 from schemas import is_user_id
+
+T = TypeVar("T")
 
 _USER_LIMIT: Final = 512
 """Characters of an id, as in the schemas."""
@@ -24,7 +23,7 @@ UserSegment = Annotated[str, Parameter(description="The id of a user, `network:n
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag that the client has.")]
 Limit = Annotated[int, Parameter(ge=1, le=200, description="Entries at most.")]
 Network = Annotated[str | None, Parameter(min_length=1, max_length=512, description="Only this network.")]
-Cursor = Annotated[str | None, Parameter(max_length=1024, description="`next` of the page before.")]
+Cursor = Annotated[str | None, Parameter(max_length=8192, description="`next` of the page before.")]
 
 PROBLEMS: Final = {
     400: ResponseSpec(Problem, description="A field of the request cannot be used."),
@@ -121,22 +120,16 @@ def checked_resume(field: str, entry_id: str | None) -> str | None:
     return entry_id
 
 
-def encode_cursor(position: Position) -> str:
-    """Return a place in a leaderboard as text for a URL."""
-    return base64.urlsafe_b64encode(msgspec.json.encode((position.score, position.user))).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str | None) -> Position | None:
+def decode_cursor(codec: CursorCodec[T], cursor: str | None) -> T | None:
     """
-    Read what `encode_cursor` wrote.
+    Read a cursor; None for the first page.
 
     Raises:
-        InvalidFieldError: Something else wrote it.
+        InvalidFieldError: It is not one of this listing.
     """
     if cursor is None:
         return None
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return Position(*msgspec.json.decode(text, type=tuple[float, str]))
-    except (binascii.Error, ValueError, msgspec.DecodeError) as exc:
-        raise InvalidFieldError("cursor", "this service did not write it; begin without one") from exc
+        return codec.decode(cursor)
+    except ValueError as exc:
+        raise InvalidFieldError("cursor", f"{exc}; begin without one") from exc

@@ -9,6 +9,7 @@ from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
 from pipeline.lookup.api.history import get_history
 from pipeline.lookup.api.leaderboard import get_leaderboard
 from pipeline.lookup.api.scores import post_scores
+from pipeline.lookup.api.search import search_users
 from pipeline.lookup.api.spikes import get_spikes, spikes_socket
 from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
 
@@ -19,6 +20,7 @@ READS: Final[tuple[ControllerRouterHandler, ...]] = (
     get_history,
     get_influencers,
     get_influencees,
+    search_users,
     post_scores,
     get_leaderboard,
     get_changes,

@@ -10,6 +10,7 @@ from pipeline.lookup.connection import connect
 from pipeline.lookup.documents import Documents
 from pipeline.lookup.freshness import FreshnessWatch
 from pipeline.lookup.hub import Hub
+from pipeline.lookup.search import Search
 from pipeline.lookup.store import ScoreStore
 from pipeline.lookup.stream import Stream
 from pipeline.settings import Settings
@@ -27,6 +28,7 @@ class Service:
         self.freshness = FreshnessWatch(self.store, clock)
         self._hub_redis = connect(settings.redis, _HUB_TIMEOUT_S)
         self.documents = Documents(self.store.get, self._is_current)
+        self.search = Search(self.store)
         self.store.on_read = self.documents.saw
         self.changes = Hub(Stream(self._hub_redis, keys.CHANGES), self.documents.note, self.documents.clear)
         self.spikes = Hub(Stream(self._hub_redis, keys.SPIKES))

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
 
@@ -24,6 +25,10 @@ class Script:
             return await execute("EVALSHA", self._sha, 0, *arguments)
         except NoScriptError:
             return await execute("EVAL", self._source, 0, *arguments)
+
+    def queue(self, pipe: Pipeline, *arguments: bytes | str | float) -> None:
+        """Run it within a transaction, which answers `NoScriptError` when Redis does not know it."""
+        pipe.execute_command("EVALSHA", self._sha, 0, *arguments)
 
 
 def _read(name: str) -> str:

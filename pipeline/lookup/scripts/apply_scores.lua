@@ -2,7 +2,7 @@
 -- A document "" is a tombstone. Returns one character per record: 1 taken, 0 not newer.
 --
 -- clout:heads knows of each user what must be known of the document before, so that it need not be read:
--- "version shape". A shape is "handle, network, .." by \31; "" means the native id, and the user's own network. The
+-- "version score shape". A shape is "handle, network, .." by \31; "" means the native id, and the user's own network. The
 -- person that an account belongs to stands behind \30.
 -- What all records write is gathered and written by few commands: each command costs more than its work.
 
@@ -57,6 +57,7 @@ end
 local function reshape(user, old, new)
   local key = handle_key(user, new)
   push(strings, key, user)
+  call('SADD', 'clout:networks', match(user, '^([^:]*):') or '')
   if person_of(new) then
     push(strings, 'clout:identity:' .. user, person_of(new))
   elseif person_of(old) then
@@ -86,17 +87,23 @@ local function apply(i, head)
   local user, version, document = ARGV[users + i], ARGV[versions + i], ARGV[documents + i]
   local first = at
   at = at + 2 * tonumber(ARGV[networks + i])
-  local old_version, old_shape
-  if head then old_version, old_shape = match(head, '^(%d+) (.*)$') end
+  local old_version, was, old_shape
+  if head then old_version, was, old_shape = match(head, '^(%d+) (%S+) (.*)$') end
   if document == '' then return delete(user, old_shape) end
   if old_version and tonumber(old_version) >= tonumber(version) then return '0' end
   local shape, score = ARGV[shapes + i], ARGV[scores + i]
   push(strings, 'clout:user:' .. user, document)
-  push(heads, user, version .. ' ' .. shape)
+  push(heads, user, version .. ' ' .. score .. ' ' .. shape)
   push(ranks[RANK], score, user)
   for network = first + 1, at, 2 do rank_on(RANK .. ':' .. ARGV[network], ARGV[network + 1], user) end
   if shape ~= old_shape then reshape(user, old_shape, shape) end
-  if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'change', ARGV[changes + i]) end
+  if not quiet then
+    if was then
+      call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'change', ARGV[changes + i], 'was', was)
+    else
+      call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'change', ARGV[changes + i])
+    end
+  end
   return '1'
 end
 

@@ -1,11 +1,23 @@
 """Documents as the worker writes them, for tests of everything that reads them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from schemas import Counts, Details, Factors, NetworkScore, ScoreDocument, TopActor, Windows, native_of, network_of
+from schemas import (
+    Counts,
+    Details,
+    Factors,
+    NetworkScore,
+    ScoreDocument,
+    TopActor,
+    TopTag,
+    Windows,
+    native_of,
+    network_of,
+)
 
 _COUNTS = Counts(likes=3, shares=1, comments=1, follows=0)
 
@@ -40,14 +52,14 @@ def score_bytes(user: str, score: float = 50.0, version: int = 1, **changes: Any
     return msgspec.json.encode(score_document(user, score, version, **changes))
 
 
-def details_bytes(user: str, actors: dict[str, int], version: int = 1) -> bytes:
+def details_bytes(user: str, actors: dict[str, int], version: int = 1, tags: Sequence[str] = ()) -> bytes:
     """Return the value of a record of `clout.details`."""
     return msgspec.json.encode(
         Details(
             user=user,
             actors=[TopActor(actor, count) for actor, count in actors.items()],
             posts=[],
-            tags=[],
+            tags=[TopTag(tag, 1) for tag in tags],
             contributions=[],
             version=version,
             time=1_783_175_888_085,

@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.lookup.api.documents import document_response
-from pipeline.lookup.api.fields import checked_user, decode_cursor, encode_cursor
+from pipeline.lookup.api.fields import checked_user, decode_cursor
 from pipeline.lookup.api.paths import folded, user_of
 from pipeline.lookup.api.problems import InvalidFieldError
+from pipeline.lookup.cursors import CursorCodec
 from pipeline.lookup.documents import Document
 from pipeline.lookup.store import Position
 from pipeline.lookup.stream import order
 from tests.unit.lookup.documents import score_bytes
 
+CODEC = CursorCodec(Position, "leaderboard", None)
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
 
 
@@ -57,14 +59,29 @@ def test_what_cannot_be_an_id_is_refused_by_field(user: str) -> None:
 @given(st.floats(1, 100), text)
 def test_a_cursor_is_read_as_it_was_written(score: float, user: str) -> None:
     """No page is skipped by a rounding."""
-    assert decode_cursor(encode_cursor(Position(score, user))) == Position(score, user)
+    assert decode_cursor(CODEC, CODEC.encode(Position(score, user))) == Position(score, user)
 
 
 @given(st.text(max_size=50))
 def test_a_cursor_from_elsewhere_is_refused(cursor: str) -> None:
     """The problem names the field, whatever was sent."""
     with pytest.raises(InvalidFieldError, match="cursor"):
-        decode_cursor(cursor)
+        decode_cursor(CODEC, cursor)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_cursor_that_somebody_made_up_is_refused(score: float) -> None:
+    """It is not signed: so it must not be able to hold what would be an error further on."""
+    forged = CursorCodec(dict[str, object], "leaderboard", None).encode({"score": score, "user": "x:a"})
+    with pytest.raises(InvalidFieldError, match="cursor"):
+        decode_cursor(CODEC, forged)
+
+
+def test_a_cursor_of_another_listing_is_refused() -> None:
+    """Its place would be somewhere else there."""
+    other = CursorCodec(Position, "leaderboard", "github").encode(Position(50.0, "x:a"))
+    with pytest.raises(InvalidFieldError, match="cursor"):
+        decode_cursor(CODEC, other)
 
 
 def test_event_ids_are_compared_as_numbers() -> None:
