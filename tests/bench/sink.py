@@ -19,6 +19,8 @@ from rich.table import Table
 
 from pipeline.local.guard import Guard
 from pipeline.lookup.connection import connect
+from pipeline.lookup.history.outlets import SCORE_POINTS
+from pipeline.lookup.history.series import MINUTE_MS
 from pipeline.lookup.sink.chunks import Batch, Tally, chunks
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.outlet import Outlet
@@ -31,6 +33,8 @@ from tests.support.cluster import Valkey
 USERS: Final = 50_000
 DOCUMENTS: Final = 50_000
 FETCH: Final = 500
+POINTS: Final = 30
+"""Points of each user in the history that is written to."""
 
 
 class Record(msgspec.Struct):
@@ -46,7 +50,7 @@ def user(number: int) -> str:
     return f"bluesky:did:plc:{number:024x}"
 
 
-def score(number: int, value: float, version: int) -> bytes:
+def score(number: int, value: float, version: int, as_of: int = 1_783_175_888_085) -> bytes:
     """Return a score document of a usual size."""
     counts = Counts(likes=31, shares=12, comments=9, follows=4)
     name = user(number)
@@ -69,7 +73,7 @@ def score(number: int, value: float, version: int) -> bytes:
             model="clout-1",
             version=version,
             time=1_783_175_888_412,
-            as_of=1_783_175_888_085,
+            as_of=as_of,
         )
     )
 
@@ -96,15 +100,19 @@ class SinkBench:
         self._writer = Writer(redis, "live")
         self._draw = random.Random(SEED)
         self._scores = [self._draw.uniform(1, 99) for _ in range(USERS)]
-        self._offsets = {"scores": 0, "details": 0}
+        self._offsets = dict.fromkeys([SCORES, DETAILS, SCORE_POINTS], 0)
         self._version = 0
+        self._as_of = 1_783_175_888_085
 
     async def run(self) -> dict[str, float]:
         """Fill Redis, then measure; microseconds of a core per document."""
-        await self._writer.positions(["scores/0", "details/0"])
+        await self._writer.positions([outlet.field(outlet.topic, 0) for outlet in self._offsets])
         everyone = range(USERS)
         await self._write(SCORES, [self._score(number) for number in everyone], FETCH)
         await self._write(DETAILS, [self._details(number) for number in everyone], FETCH)
+        for _ in range(POINTS):
+            self._as_of += MINUTE_MS
+            await self._write(SCORE_POINTS, [self._score(number) for number in everyone], FETCH)
         await self._writer.finish_rebuild()
         await self._write(SCORES, [self._score(number) for number in everyone], FETCH)
         results: dict[str, float] = {}
@@ -113,8 +121,10 @@ class SinkBench:
             ("score_in_fifties", SCORES, 50),
             ("details", DETAILS, FETCH),
             ("details_in_fifties", DETAILS, 50),
+            ("point", SCORE_POINTS, FETCH),
         ):
-            make = self._score if outlet is SCORES else self._details
+            self._as_of += MINUTE_MS
+            make = self._details if outlet is DETAILS else self._score
             values = [make(self._draw.randrange(USERS)) for _ in range(DOCUMENTS)]
             before, began = await self._cpu(), time.process_time()
             worst = await self._write(outlet, values, size)
@@ -126,7 +136,7 @@ class SinkBench:
     def _score(self, number: int) -> bytes:
         self._version += 1
         self._scores[number] = min(99.0, max(1.0, self._scores[number] + self._draw.uniform(-0.5, 0.5)))
-        return score(number, self._scores[number], self._version)
+        return score(number, self._scores[number], self._version, self._as_of)
 
     def _details(self, number: int) -> bytes:
         self._version += 1
@@ -136,9 +146,9 @@ class SinkBench:
         """Write values, `size` in a fetch, and return the longest call in seconds."""
         worst = 0.0
         for start in range(0, len(values), size):
-            first = self._offsets[outlet.topic]
+            first = self._offsets[outlet]
             records = [Record(first + number, None, value) for number, value in enumerate(values[start : start + size])]
-            self._offsets[outlet.topic] += len(records)
+            self._offsets[outlet] += len(records)
             for chunk in chunks([Batch(outlet, outlet.topic, 0, first, records)], Tally()):
                 began = time.perf_counter()
                 await self._writer.write(chunk)
@@ -185,5 +195,6 @@ def _rows(results: dict[str, float]) -> Iterator[tuple[str, ...]]:
         ("score_in_fifties", "scores, 50 a call"),
         ("details", f"details, {FETCH} a fetch"),
         ("details_in_fifties", "details, 50 a fetch"),
+        ("point", "points of history, 100 a call"),
     ):
         yield what, *(f"{results[f'{name}_{part}']:.1f}" for part in ("redis_us", "sink_us", "longest_call_ms"))

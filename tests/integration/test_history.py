@@ -78,6 +78,27 @@ async def test_scores_become_points(store: Redis) -> None:
     assert await store.get(keys.AS_OF) == str(NOW + 3 * MINUTE_MS).encode()
 
 
+async def told(store: Redis) -> list[bytes]:
+    """Return what waits in the outbox."""
+    return [entry[b"told"] for _, entry in await store.xrange(keys.HISTORY_OUTBOX)]
+
+
+async def test_the_last_score_of_an_hour_waits_in_the_outbox(store: Redis) -> None:
+    """When a different one of a later hour follows it, and when a history ends; not what comes from the log."""
+    await write(store, score_at(NOW, 50.0, 1), score_at(NOW + 2 * MINUTE_MS, 51.0, 2))
+    assert await told(store) == []
+    await write(store, score_at(NOW + HOUR_MS, 51.0, 3))
+    assert await told(store) == [], "the score still holds"
+    await write(store, score_at(NOW + 2 * HOUR_MS, 52.0, 4))
+    closed = b"3 %d 5100 %d x:a" % (NOW + 2 * MINUTE_MS, NOW + 2 * HOUR_MS)
+    assert await told(store) == [closed]
+    await write(store, point_at(NOW + 5 * HOUR_MS, 53.0, 5), outlet=HISTORY_POINTS)
+    assert await told(store) == [closed]
+    await write(store, None)
+    await write(store, None, None)
+    assert await told(store) == [closed, b"0 0 0 0 x:a"]
+
+
 async def test_what_is_read_again_changes_nothing(store: Redis) -> None:
     """Scores and points of the past that are there already."""
     scores = [score_at(NOW + n * MINUTE_MS, 50.0 + n, n) for n in range(5)]

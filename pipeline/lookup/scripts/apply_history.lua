@@ -1,14 +1,18 @@
--- Writes points of scores over time. Columns: user, version, time, score, Klout id.
+-- Writes points of scores over time. Columns: user, version, time, score, Klout id, whether the log shall be told.
 -- A version "" is a tombstone. Returns one character per record: 1 taken, 0 nothing new.
 --
 -- clout:history:{user} is 8 bytes of version, then 8 bytes a point, oldest first: the event time in ms, 48 bits, and
 -- the score in hundredths, 16 bits. pipeline/lookup/history/series.py says the same in Python.
+--
+-- clout:history-outbox is what the log must be told: "version time score next-time user" of a point that one of a later
+-- hour follows, "0 0 0 0 user" of a history that has ended.
 
-local HISTORY, KLOUT_ID, AS_OF = 'clout:history:', 'clout:kloutid:', 'clout:as-of'
+local HISTORY, KLOUT_ID, AS_OF, OUTBOX = 'clout:history:', 'clout:kloutid:', 'clout:as-of', 'clout:history-outbox'
 local MINUTE, HOUR, DAY = 60000, 3600000, 86400000
 local pack, unpack_from, sub = struct.pack, struct.unpack, string.sub
 
-local users, versions, times, scores, numbers = column(), column(), column(), column(), column()
+local users, versions, times, scores, numbers, told = column(), column(), column(), column(), column(), column()
+local outbox = {}
 
 local function point(time, score) return pack('>I6I2', time, score) end
 
@@ -42,14 +46,20 @@ local function thinned(series)
   return table.concat(kept)
 end
 
+local function tell(version, time, score, next_time, user)
+  outbox[#outbox + 1] = string.format('%.0f %.0f %d %.0f %s', version, time, score, next_time, user)
+end
+
 -- A point behind all others: of a minute only the last stays, and a new hour is the time to thin.
-local function appended(series, time, score)
+local function appended(series, time, score, i)
   local last = #series / 8 - 1
   local last_time, last_score = point_at(series, last)
   if score == last_score then return series end
   if math.floor(time / MINUTE) == math.floor(last_time / MINUTE) then series = sub(series, 1, -9) end
   series = series .. point(time, score)
-  return math.floor(time / HOUR) == math.floor(last_time / HOUR) and series or thinned(series)
+  if math.floor(time / HOUR) == math.floor(last_time / HOUR) then return series end
+  if ARGV[told + i] == '1' then tell(unpack_from('>I8', series), last_time, last_score, time, ARGV[users + i]) end
+  return thinned(series)
 end
 
 -- A point before others: from the log of hours and days, or from scores that are read again.
@@ -75,9 +85,12 @@ local function claim(number, user)
   if not holder or before(user, holder) then call('SET', KLOUT_ID .. number, user) end
 end
 
-local function delete(key, number, user)
-  if call('GET', KLOUT_ID .. number) == user then call('DEL', KLOUT_ID .. number) end
-  return call('DEL', key) == 1 and '1' or '0'
+local function delete(key, i)
+  local user, number = ARGV[users + i], KLOUT_ID .. ARGV[numbers + i]
+  if call('GET', number) == user then call('DEL', number) end
+  if call('DEL', key) == 0 then return '0' end
+  if ARGV[told + i] == '1' then tell(0, 0, 0, 0, user) end
+  return '1'
 end
 
 local newest_as_of = 0
@@ -85,7 +98,7 @@ local newest_as_of = 0
 local function apply(i)
   local user, version = ARGV[users + i], tonumber(ARGV[versions + i])
   local key = HISTORY .. user
-  if not version then return delete(key, ARGV[numbers + i], user) end
+  if not version then return delete(key, i) end
   local time, score = tonumber(ARGV[times + i]), tonumber(ARGV[scores + i])
   newest_as_of = math.max(newest_as_of, time)
   local old = call('GET', key)
@@ -98,7 +111,7 @@ local function apply(i)
   local last_time = point_at(old, #old / 8 - 1)
   local series
   if time > last_time then
-    series = appended(old, time, score)
+    series = appended(old, time, score, i)
   elseif time < last_time then
     series = inserted(old, time, score)
   elseif version > old_version then
@@ -114,5 +127,6 @@ end
 
 local fates = {}
 for i = 1, count do fates[i] = apply(i) end
+for _, entry in ipairs(outbox) do call('XADD', OUTBOX, '*', 'told', entry) end
 if newest_as_of > tonumber(call('GET', AS_OF) or '0') then call('SET', AS_OF, string.format('%.0f', newest_as_of)) end
 return finish(fates)

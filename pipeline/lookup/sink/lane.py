@@ -93,6 +93,9 @@ class Lane:
         tally = Tally()
         await self._write(chunks(batches, tally))
         self._report(tally)
+        async for attempt in _until_redis_answers():
+            with attempt:
+                await self._after_writing()
         await self._finish_rebuild()
         await self._check()
         self.is_idle.set()
@@ -129,13 +132,9 @@ class Lane:
                 async with asyncio.timeout(_YIELD_S):
                     await self._behind.is_idle.wait()
 
-    async def _before(self, chunk: Chunk) -> None:
-        """Do what must be done before a chunk is written; after a failure it is done again."""
-
     async def _write_chunk(self, chunk: Chunk) -> None:
         async for attempt in _until_redis_answers():
             with attempt:
-                await self._before(chunk)
                 fates = await self._writer.write(chunk)
         self._count(chunk, fates)
 
@@ -151,6 +150,9 @@ class Lane:
         for write, fate in zip(chunk.writes, fates, strict=True):
             if fate == ord("1") and write.time:
                 SCORE_AGE.observe(max(0, now - write.time) / 1000)
+
+    async def _after_writing(self) -> None:
+        """Do what else must be done after each fetch, also an empty one; after a failure it is done again."""
 
     def _report(self, tally: Tally) -> None:
         SCORES_SUPERSEDED.inc(tally.superseded)

@@ -7,9 +7,9 @@ from typing import Final
 from pipeline.logs import get_logger
 from pipeline.lookup import keys
 from pipeline.lookup.connection import connect, redacted
-from pipeline.lookup.history.closing import HistoryLog
 from pipeline.lookup.history.lane import OUTLETS as HISTORY
 from pipeline.lookup.history.lane import HistoryLane
+from pipeline.lookup.history.outbox import Outbox
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.lane import Lane
 from pipeline.lookup.sink.outlet import Outlet
@@ -45,11 +45,11 @@ async def run(settings: Settings) -> None:
         Source(settings, HISTORY, _BACKGROUND_WAIT_MS),
     )
     live = Lane(sources[0], Writer(redis, keys.LIVE_LANE, LIVE_STREAMS))
-    history_log = HistoryLog(settings)
+    outbox = Outbox(settings, redis)
     lanes = (
         live,
         Lane(sources[1], Writer(redis, "background"), behind=live),
-        HistoryLane(sources[2], Writer(redis, "history"), redis, history_log, behind=live),
+        HistoryLane(sources[2], Writer(redis, "history"), outbox, behind=live),
     )
     log.info("sink starts", broker=settings.broker, redis=redacted(settings.redis))
     try:
@@ -58,7 +58,7 @@ async def run(settings: Settings) -> None:
     finally:
         for source in sources:
             await source.stop()
-        await history_log.stop()
+        await outbox.stop()
         await redis.aclose()
 
 
