@@ -1,13 +1,10 @@
 """
-Authenticity: how much of an account's engagement looks like people's, 0 to 100.
+Authenticity: how much of an account's engagement is believed to be people's, 0 to 100.
 
-It informs; it never lowers a score. What is suspicious already counts for less where it is counted: a mass actor's or a
-newcomer's engagement has less worth and quality (`weights.py`), a repeated one is damped (`factors.py`).
-So nobody is lowered by bots that a rival bought for them.
+It sums up what the discount does (`credit.py` for each actor, `factors.heard` for floods of posts), by signal, and adds
+one that needs no discount of its own: a single actor's flood, which repetition damps anyway. It lowers nothing itself.
 
-Newness and reciprocity raise no suspicion alone: a newcomer going viral among new accounts and a fan club whose members
-all follow each other look just like that. They only sharpen a suspicion that mass activity has raised.
-Bursts raise none at all: in Twitter's Higgs days the organic announcement was 38 times the median hour.
+Bursts raise no suspicion: in Twitter's Higgs days the organic announcement was 38 times the median hour.
 """
 
 from typing import Final
@@ -15,17 +12,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.factors import clamped
+from pipeline.scoring import credit
+from pipeline.scoring.factors import FLOOD_POSTS, clamped, heard
 from pipeline.scoring.features import Features
 
-SIGNALS: Final = ("mass actors", "new mass actors", "one actor")
+SIGNALS: Final = (*credit.SIGNALS, "one actor", "flood of posts")
 """The order of the columns of `suspicions`."""
 
-ORDINARY_BUSY: Final = 0.15
-"""Share of actors with more than 100 actions a day that is ordinary: heavy users engage with everyone."""
-
-NEW_WEIGHT: Final = 0.5
-"""How much newness adds to what mass activity left: new and busy at once is the mark of bought accounts."""
+ORDINARY_LOSS: Final = 0.15
+"""Share of the engagers that mass activity takes from everybody: heavy users engage with everyone."""
 
 ENGAGERS_HALF: Final = 10.0
 """Engagers at which a share of them counts half: three busy readers are no campaign."""
@@ -42,16 +37,15 @@ def authenticity(features: Features) -> NDArray[np.int64]:
 
 
 def suspicions(features: Features) -> NDArray[np.float64]:
-    """Return how strongly each signal speaks, float64[n, 3] in the order of `SIGNALS`, 0 to 1."""
+    """Return how strongly each signal speaks, float64[n, 5] in the order of `SIGNALS`, 0 to 1."""
     engagers = np.maximum(clamped(features.engagers), 1.0)
     evidence = engagers / (engagers + ENGAGERS_HALF)
-    busy = _share(features.busy, engagers)
-    mass = np.maximum(busy - ORDINARY_BUSY, 0.0) / (1.0 - ORDINARY_BUSY) * evidence
-    fresh = _share(features.fresh, engagers) * NEW_WEIGHT
-    return np.stack((mass, mass * fresh, _flood(features)), axis=1)
+    lost = np.minimum(clamped(features.discounted) / engagers[:, None], 1.0)
+    lost[:, 0] = np.maximum(lost[:, 0] - ORDINARY_LOSS, 0.0) / (1.0 - ORDINARY_LOSS)
+    return np.concatenate((lost * evidence[:, None], _one_actor(features)[:, None], _flood(features)[:, None]), axis=1)
 
 
-def _flood(features: Features) -> NDArray[np.float64]:
+def _one_actor(features: Features) -> NDArray[np.float64]:
     """Return how far one actor makes up the engagement: their share, as far as they did more than a friend would."""
     top = clamped(features.top)
     events = np.maximum(features.counts[:, -1].sum(axis=1), 1)
@@ -60,6 +54,7 @@ def _flood(features: Features) -> NDArray[np.float64]:
     return flood
 
 
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a part as a share of the whole, within 0 and 1."""
-    return np.minimum(clamped(part) / whole, 1.0)
+def _flood(features: Features) -> NDArray[np.float64]:
+    """Return how much of the engagement a flood of posts costs, on the longest scale."""
+    posts, reach = clamped(features.posts[:, -1]), clamped(features.reach[:, -1])
+    return 1.0 - heard(posts, reach, FLOOD_POSTS[-1:])

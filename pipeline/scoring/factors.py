@@ -36,6 +36,15 @@ window would fall from thousands to nothing within the last minutes: a cliff of 
 of up to 100,000 people falls by at most 2.5 points an hour.
 """
 
+FLOOD_POSTS: Final = np.array([1.0, 7.0, 90.0]) * 100.0 * 8.0 / 15.0
+"""
+Faded posts, on each scale, that everyone may make: a hundred a day, of which the kernel's mean of 8/15 is left.
+Busy newsrooms and the most talkative people stay below it.
+"""
+
+FLOOD_PER_ENGAGER: Final = 3.0
+"""Further posts for each person engaged: who moves many may speak often."""
+
 LARGEST: Final = 1e12
 """More than all engagement there is: columns are clamped to it, so that absurd input cannot overflow."""
 
@@ -62,6 +71,7 @@ def levels(features: Features) -> NDArray[np.float64]:
     """Return the levels of the factors, float64[n, 3] in the order of `FACTORS`, each 0 or more."""
     seen = clamped(np.stack((features.reach, features.worth, features.impact, features.posts))) @ CARRY
     reach, worth, impact, posts = seen
+    reach, worth, impact = heard(posts, reach, FLOOD_POSTS) * np.stack((reach, worth, impact))
     parts = np.stack((reach, per_post(damped(worth, reach), posts), impact / AVERAGE_INFLUENCE))
     blended: NDArray[np.float64] = (np.log1p(parts) @ SCALE_WEIGHTS).T
     blended[:, 0] += audience(features.followers, reach[:, -1])
@@ -73,15 +83,29 @@ def clamped(column: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.fmin(np.fmax(column, 0.0), LARGEST)
 
 
+def heard(posts: NDArray[np.float64], reach: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return the share of engagement that counts, by how many posts it took: 1 / (1 + (p / (free + 3 r))^4), 0 to 1.
+
+    Bots that posted a fortune-cookie line every minute gathered an influencer's Klout from passers-by (wallblog,
+    2010/12). Of the account's own doing alone: nobody else can flood for it. Rises with reach, so that with it the
+    engagement that counts still rises with every engagement.
+    """
+    squared = np.square(posts / (free + FLOOD_PER_ENGAGER * reach))
+    share: NDArray[np.float64] = 1.0 / (1.0 + np.square(squared))
+    return share
+
+
 def damped(worth: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
     """
-    Return engagement in which repetition by the same actors counts less and less: reach * ln(1 + worth/reach).
+    Return engagement in which repetition by the same actors counts less and less: reach * worth / (reach + worth).
 
-    Each actor's engagement is damped like log(1 + k) of k repetitions, taken at the mean over actors.
-    Rises with both arguments (r ln(1 + w/r) is the perspective of a concave, increasing function),
-    so that 100 shares from 100 people are worth more than 100 from one, and still no engagement lowers anything.
+    Each actor's engagement saturates like k / (1 + k) of k repetitions, taken at the mean over actors: ten thousand
+    likes by one fan are worth at most twice what the first one is.
+    Rises with both arguments (half their harmonic mean), so that 100 shares from 100 people are worth more than 100
+    from one, and still no engagement lowers anything.
     """
-    return reach * np.log1p(worth / np.maximum(reach, 1e-12))
+    return reach * worth / np.maximum(reach + worth, 1e-12)
 
 
 def per_post(engagement: NDArray[np.float64], posts: NDArray[np.float64]) -> NDArray[np.float64]:

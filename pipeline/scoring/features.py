@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scoring.credit import SIGNALS
 from pipeline.scoring.windows import SCALE_WINDOWS, WINDOW_NAMES
 
 SCALES = len(SCALE_WINDOWS)
@@ -35,12 +36,8 @@ class Features:
     """[n, 3] the same sum as `reach`, with each actor also weighted by influence (0..1, from the actor's score)."""
     engagers: NDArray[np.float64]
     """[n] distinct actors within 90 d, unweighted; exact when few."""
-    mutual: NDArray[np.float64]
-    """[n] how many of `engagers` the row itself engages with."""
-    fresh: NDArray[np.float64]
-    """[n] how many of `engagers` were first seen less than a week before they engaged."""
-    busy: NDArray[np.float64]
-    """[n] how many of `engagers` had acted more than 100 times on the day they engaged."""
+    discounted: NDArray[np.float64]
+    """[n, 3] how many of `engagers` each of `credit.SIGNALS` takes out of the count."""
     top: NDArray[np.float64]
     """[n] engagements within 90 d of the actor who engaged most (of the sampled ones, when there are many)."""
     followers: NDArray[np.int64]
@@ -67,9 +64,7 @@ def empty(n: int, networks: tuple[str, ...] = ("",)) -> Features:
         reach=np.zeros((n, SCALES)),
         impact=np.zeros((n, SCALES)),
         engagers=np.zeros(n),
-        mutual=np.zeros(n),
-        fresh=np.zeros(n),
-        busy=np.zeros(n),
+        discounted=np.zeros((n, len(SIGNALS))),
         top=np.zeros(n),
         followers=np.full(n, -1, np.int64),
     )

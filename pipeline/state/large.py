@@ -84,11 +84,14 @@ class LargeRows:
         width = self.windows.slice_seconds[_QUARTER]
         piece = (events["time"] // np.uint32(width)).astype(np.int64)
         taken = actors.is_engager(events) & (piece > self.heads[_QUARTER] - SLICES)
-        taken &= events["actor"] < self.thresholds[large, piece % SLICES]
+        below = events["actor"] < self.thresholds[large, piece % SLICES]
+        taken &= below | actors.may_be_doubted(events)
         if taken.any():
             places = np.flatnonzero(taken)
-            self._waiting_rows.append(large[places])
-            self._waiting.append(actors.entries_of(events.take(places)))
+            entries = actors.entries_of(events.take(places))
+            stays = np.flatnonzero(below[places] | actors.is_doubted(entries))
+            self._waiting_rows.append(large[places[stays]])
+            self._waiting.append(entries.take(stays))
 
     def settle(self) -> None:
         """Merge the actors that wait into their rows' samples."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import weights
+from pipeline.scoring.credit import NO_STAMP
 from pipeline.state.columns import EngagementColumns
 from pipeline.state.events import AGE_LAST, EVENT, MUTUAL, NTH_LAST, NTH_UNKNOWN, SELF, digests
 from pipeline.state.sources import POST_KIND
@@ -36,13 +37,14 @@ def pack_engagements(
     packed["time"] = time // 1000
     packed["kind"] = kind
     own = np.array(list(map(eq, columns.actors, columns.users)), np.bool_)
-    packed["flags"] = undo | own * np.uint8(SELF) | _mutual(columns.mutual)
-    nth = _nth(columns.nth)
-    worth = weights.worth(network, np.full(len(time), kind), nth)
+    mutual = _mutual(columns.mutual)
+    packed["flags"] = undo | own * np.uint8(SELF) | mutual
+    nth, age = _nth(columns.nth), _age(columns.since, time)
+    worth = weights.worth(network, np.full(len(time), kind), nth, age - 1, mutual > 0)
     worth[own] = 0
     packed["worth"] = np.where(undo, -worth, worth)
     packed["nth"] = np.where(nth < 0, NTH_UNKNOWN, nth)
-    packed["age"] = _age(columns.since, time)
+    packed["age"] = age
     packed["score"] = _score(columns.scores)
     return packed
 
@@ -61,7 +63,7 @@ def _mutual(mutual: list[bool | None]) -> NDArray[np.uint8]:
 
 
 def _nth(nth: list[int | None]) -> NDArray[np.int64]:
-    known = [weights.NO_STAMP if n is None else min(n, NTH_LAST) for n in nth]
+    known = [NO_STAMP if n is None else min(n, NTH_LAST) for n in nth]
     return np.array(known, np.int64)
 
 

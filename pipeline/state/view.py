@@ -9,15 +9,13 @@ from pipeline.scoring import weights
 from pipeline.scoring.features import SCALES, Features
 from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES, WINDOW_NAMES, Windows
 from pipeline.state import actors
+from pipeline.state.actor_sums import ActorSums
 from pipeline.state.actors import ENTRY, WHOLE
-from pipeline.state.events import MUTUAL, NTH_UNKNOWN, UNDO, flatten
+from pipeline.state.events import UNDO, flatten
 from pipeline.state.partition import Partition
 from pipeline.state.sources import POST_KIND
 
-FRESH_DAYS: Final = 7
-BUSY_ACTIONS: Final = 100
 _WORTH_SCALE: Final = float(weights.WORTH_ONE * KERNEL_ONE)
-_ACTOR_SCALE: Final = float(weights.ACTOR_ONE * KERNEL_ONE)
 
 
 def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = None) -> Features:
@@ -54,7 +52,7 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
         threshold[big] = _least_threshold(partition, second, large[big])
         where, held = flatten([partition.large_rows.samples[i] for i in large[big].tolist()], ENTRY)
         place, entries = np.concatenate([place, big[where]]), np.concatenate([entries, held])
-    sums = _ActorSums(partition.windows, second, n)
+    sums = ActorSums(partition.windows, second, n)
     sums.add(place, entries, threshold)
     return Features(
         networks=weights.NETWORKS,
@@ -65,9 +63,7 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
         reach=sums.reach,
         impact=sums.impact,
         engagers=sums.engagers,
-        mutual=sums.mutual,
-        fresh=sums.fresh,
-        busy=sums.busy,
+        discounted=sums.discounted,
         top=sums.top,
         followers=partition.profiles.followers(rows),
     )
@@ -135,71 +131,3 @@ def _least_threshold(partition: Partition, second: int, large: NDArray[np.int64]
     inside, _ = _ring(partition.windows.head(QUARTER, second), partition.large_rows.heads[QUARTER])
     held = partition.large_rows.thresholds[large][:, inside]
     return held.min(axis=1) if held.shape[1] else np.full(len(large), WHOLE, np.uint64)
-
-
-class _ActorSums:
-    """Sums over the distinct actors of each of n rows."""
-
-    def __init__(self, windows: Windows, second: int, n: int) -> None:
-        self._windows = windows
-        self._second = second
-        self._n = n
-        self.reach = np.zeros((n, SCALES))
-        self.impact = np.zeros((n, SCALES))
-        self.engagers = np.zeros(n)
-        self.mutual = np.zeros(n)
-        self.fresh = np.zeros(n)
-        self.busy = np.zeros(n)
-        self.top = np.zeros(n)
-
-    def add(self, place: NDArray[np.int64], entries: NDArray[np.void], threshold: NDArray[np.uint64]) -> None:
-        """Add the entries of rows `place`, an even sample of all actors below each row's threshold."""
-        width = self._windows.slice_seconds[QUARTER]
-        last = entries["last"].astype(np.int64)
-        limit = threshold[place]
-        inside = (entries["actor"] < limit) | (limit == WHOLE)
-        inside &= self._windows.head(QUARTER, self._second) - last // width < SLICES
-        if not inside.all():
-            chosen = np.flatnonzero(inside)
-            place, entries, last = place[chosen], entries.take(chosen), last[chosen]
-        if not len(place):
-            return
-        order = actors.by_lane(place, entries["actor"])
-        place, entries, last = place[order], entries.take(order), last[order]
-        new = np.empty(len(place), np.bool_)
-        new[0] = True
-        new[1:] = (np.diff(place) != 0) | (np.diff(entries["actor"]) != 0)
-        start = np.flatnonzero(new)
-        row = place[start]
-        share = np.where(threshold == WHOLE, 1.0, threshold / 2.0**64)
-        self._add_faded(row, start, entries, last, share)
-        count = np.add.reduceat(entries["count"].astype(np.int64), start)
-        nth = np.minimum.reduceat(entries["nth"], start)
-        age = np.maximum.reduceat(entries["age"], start)
-        flags = np.bitwise_or.reduceat(entries["flags"], start)
-        self.engagers = np.bincount(row, minlength=self._n) / share
-        self.mutual = np.bincount(row[(flags & MUTUAL) > 0], minlength=self._n) / share
-        self.fresh = np.bincount(row[(age > 0) & (age <= FRESH_DAYS)], minlength=self._n) / share
-        self.busy = np.bincount(row[(nth > BUSY_ACTIONS) & (nth != NTH_UNKNOWN)], minlength=self._n) / share
-        np.maximum.at(self.top, row, count.astype(np.float64))
-
-    def _add_faded(
-        self,
-        row: NDArray[np.int64],
-        start: NDArray[np.int64],
-        entries: NDArray[np.void],
-        last: NDArray[np.int64],
-        share: NDArray[np.float64],
-    ) -> None:
-        score = np.where(entries["score"] == 0, weights.NO_SCORE, entries["score"].astype(np.int64) - 1)
-        nth = np.where(entries["nth"] == NTH_UNKNOWN, weights.NO_STAMP, entries["nth"].astype(np.int64))
-        quality = weights.quality(entries["worth"].astype(np.int64), score, entries["age"].astype(np.int64) - 1, nth)
-        moved = quality * weights.influence(score)
-        age = np.maximum(self._second - last, 0)
-        for scale, window in enumerate(SCALE_WINDOWS):
-            kernel = self._windows.kernel(window, age)
-            # Of an actor's slices the strongest counts, so that a further engagement never takes away.
-            reach = np.maximum.reduceat(quality * kernel, start)
-            impact = np.maximum.reduceat(moved * kernel, start) // weights.ACTOR_ONE
-            self.reach[:, scale] = np.bincount(row, reach, self._n) / _ACTOR_SCALE / share
-            self.impact[:, scale] = np.bincount(row, impact, self._n) / _ACTOR_SCALE / share

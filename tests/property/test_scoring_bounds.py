@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.scoring import explain, model
+from pipeline.scoring import credit, explain, model
 from pipeline.scoring.factors import FACTORS, levels
 from pipeline.scoring.features import SCALES, Features, empty
 
@@ -27,12 +27,12 @@ def column(shape: tuple[int, ...], elements: st.SearchStrategy[float]) -> st.Sea
 def features(elements: st.SearchStrategy[float]) -> st.SearchStrategy[Features]:
     """Return a strategy for features made of such numbers."""
     faded = {name: column((ROWS, SCALES), elements) for name in ("posts", "worth", "reach", "impact")}
-    sums = {name: column((ROWS,), elements) for name in ("engagers", "mutual", "fresh", "busy", "top")}
+    sums = {name: column((ROWS,), elements) for name in ("engagers", "top")}
+    discounted = column((ROWS, len(credit.SIGNALS)), elements)
     followers = hnp.arrays(np.int64, ROWS, elements=absurd_counts)
     counts = hnp.arrays(np.int64, (ROWS, 4, 4), elements=st.integers(0, 2**40))
-    return st.builds(
-        lambda **columns: replace(empty(ROWS), **columns), **faded, **sums, followers=followers, counts=counts
-    )
+    rest = {"discounted": discounted, "followers": followers, "counts": counts}
+    return st.builds(lambda **columns: replace(empty(ROWS), **columns), **faded, **sums, **rest)
 
 
 @given(features(absurd))

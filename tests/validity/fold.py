@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import model, weights
+from pipeline.scoring.credit import CREDIT_ONE, NO_STAMP, SIGNALS, credit, losses
 from pipeline.scoring.features import SCALES, Features, empty
+from pipeline.scoring.weights import SCORE_DEFAULT
 from pipeline.scoring.windows import KERNEL_ONE, SCALE_WINDOWS, SLICES, WINDOW_NAMES, WINDOWS, Windows
 from tests.validity.record import DAY, Record
 
@@ -27,9 +29,6 @@ three scales are 2 to 4 hours, 15 to 30 hours and 8 to 16 days long. README.md t
 STAMP_ROUNDS: Final = 24
 """How often scores are brought up to date for the stamps; the product does it within a second."""
 
-FRESH_DAYS: Final = 7
-BUSY_ACTIONS: Final = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
@@ -38,7 +37,9 @@ class Stamps:
     nth: NDArray[np.int64]
     age_days: NDArray[np.int64]
     score: NDArray[np.int64]
-    """Twice the score; `weights.NO_SCORE` when unknown."""
+    """Twice the score; `NO_STAMP` when unknown."""
+    mutual: NDArray[np.bool_]
+    """The target had engaged with the actor before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ def windows_for(seconds: int) -> Windows:
 def stamp(record: Record, windows: Windows) -> Stamps:
     """Return the stamps that the agents would have put on a record's engagements."""
     start, end = int(record.time[0]), int(record.time[-1]) + 1
-    stamps = Stamps(_nth_of_day(record), _age_days(record), np.full(len(record), weights.NO_SCORE))
+    stamps = Stamps(_nth_of_day(record), _age_days(record), np.full(len(record), NO_STAMP), _is_mutual(record))
     for moment in np.linspace(start, end, STAMP_ROUNDS + 1)[1:-1].astype(int).tolist():
         known = int(np.searchsorted(record.time, moment))
         if not known:
             continue
-        before = Stamps(stamps.nth[:known], stamps.age_days[:known], stamps.score[:known])
+        before = Stamps(stamps.nth[:known], stamps.age_days[:known], stamps.score[:known], stamps.mutual[:known])
         folded = features(record.take(slice(0, known)), before, windows, moment)
         scores = np.rint(2 * model.score(folded.features).score).astype(np.int64)
         stamps.score[known:] = _look_up(folded.users, scores, record.actor[known:])
@@ -75,14 +76,16 @@ def features(record: Record, stamps: Stamps, windows: Windows, as_of: int) -> Fo
     """Return the features of everyone whom a stamped record's engagements target."""
     users, row = np.unique(record.target, return_inverse=True)
     pair, pair_of = np.unique(row * (1 << 32) + record.actor, return_inverse=True)
-    owner, actor = pair >> 32, pair & 0xFFFF_FFFF
-    worth = weights.worth(np.full(len(record), weights.network_index("twitter")), record.kind, stamps.nth)
+    owner = pair >> 32
+    network = np.full(len(record), weights.network_index("twitter"))
+    worth = weights.worth(network, record.kind, stamps.nth, stamps.age_days, stamps.mutual)
     newest = _greatest(pair_of, record.time, len(pair))
-    score = _greatest(pair_of, np.where(stamps.score == weights.NO_SCORE, -1, stamps.score), len(pair))
-    score[score < 0] = weights.NO_SCORE
+    score = _greatest(pair_of, np.where(stamps.score == NO_STAMP, SCORE_DEFAULT, stamps.score), len(pair))
     age = _greatest(pair_of, stamps.age_days, len(pair))
     nth = -_greatest(pair_of, -stamps.nth, len(pair))
-    quality = weights.quality(np.bincount(pair_of, worth, len(pair)).astype(np.int64), score, age, nth)
+    marks = (~_greatest(pair_of, ~stamps.mutual, len(pair)), np.zeros(len(pair), np.bool_))
+    believed = credit(nth, age, *marks)
+    quality = weights.quality(np.bincount(pair_of, worth, len(pair)).astype(np.int64), score, age, believed)
     moved = quality * weights.influence(score) / weights.ACTOR_ONE
     n = len(users)
     known = replace(
@@ -93,9 +96,7 @@ def features(record: Record, stamps: Stamps, windows: Windows, as_of: int) -> Fo
         reach=_faded(windows, owner, as_of - newest, quality / weights.ACTOR_ONE, n),
         impact=_faded(windows, owner, as_of - newest, moved / weights.ACTOR_ONE, n),
         engagers=_number(owner, n),
-        mutual=_number(owner[_is_mutual(users, owner, actor)], n),
-        fresh=_number(owner[age < FRESH_DAYS], n),
-        busy=_number(owner[nth > BUSY_ACTIONS], n),
+        discounted=_lost(owner, losses(nth, age, *marks), n),
         top=_greatest(owner, np.bincount(pair_of), n).astype(np.float64),
     )
     return Fold(users, known)
@@ -133,17 +134,25 @@ def _greatest(group: NDArray[np.int64], value: NDArray[np.int64], n: int) -> NDA
     return greatest
 
 
-def _is_mutual(users: NDArray[np.int64], owner: NDArray[np.int64], actor: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which (row, actor) pairs exist the other way round, too."""
-    there = users[owner] << 32 | actor
-    back = actor << 32 | users[owner]
-    return np.isin(back, there)
+def _lost(owner: NDArray[np.int64], losses: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Return how many engagers each signal takes out of the count, float64[n, signals]."""
+    lost = [np.bincount(owner, losses[:, signal], n) for signal in range(len(SIGNALS))]
+    return np.stack(lost, axis=1) / CREDIT_ONE
+
+
+def _is_mutual(record: Record) -> NDArray[np.bool_]:
+    """Tell of which engagements the target had engaged with the actor before."""
+    there, back = record.actor << 32 | record.target, record.target << 32 | record.actor
+    pairs, first = np.unique(there, return_index=True)
+    place = np.minimum(np.searchsorted(pairs, back), len(pairs) - 1)
+    mutual: NDArray[np.bool_] = (pairs[place] == back) & (record.time[first][place] < record.time)
+    return mutual
 
 
 def _look_up(users: NDArray[np.int64], scores: NDArray[np.int64], actors: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the scores of actors, `weights.NO_SCORE` of those whom nobody has engaged with."""
+    """Return the scores of actors, `NO_STAMP` of those whom nobody has engaged with."""
     place = np.minimum(np.searchsorted(users, actors), len(users) - 1)
-    return np.where(users[place] == actors, scores[place], weights.NO_SCORE)
+    return np.where(users[place] == actors, scores[place], NO_STAMP)
 
 
 def _nth_of_day(record: Record) -> NDArray[np.int64]:

@@ -16,6 +16,9 @@ from tests.validity.state import state_features
 LEAST_ENGAGERS: Final = 3
 """With fewer, ties decide."""
 
+LEADERS: Final = 100
+"""Users who must not be taken for frauds: the announcement brought them more engagement in a day than years before."""
+
 RESAMPLES: Final = 200
 """Of the paired bootstrap: its intervals' ends are then good to about 0.002."""
 
@@ -59,6 +62,14 @@ def evaluate(record: Record, days: float, *, seed: int = 1) -> Cutoff:
             for measure in ("spearman", "ndcg100")
         },
     )
+
+
+def authenticity_of_leaders(record: Record, leaders: int = LEADERS) -> list[int]:
+    """Return the authenticity of those who lead at the record's end, the highest score first."""
+    scores = model.score(fold(record, int(record.time[-1]) + 1).features)
+    first = np.argsort(-scores.score, kind="stable")[:leaders]
+    authentic: list[int] = scores.authenticity[first].tolist()
+    return authentic
 
 
 def fold(record: Record, until: int) -> Fold:

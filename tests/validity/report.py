@@ -10,23 +10,20 @@ from tests.validity.higgs import Cutoff, Measured
 MEASURE_NAMES: Final = {"spearman": "Spearman", "ndcg100": "NDCG@100", "top100": "overlap of the top 100"}
 
 
-def as_json(cutoffs: Sequence[Cutoff]) -> dict[str, Any]:
-    """Return the contents of build/validity.json."""
-    return {
-        "higgs": [
-            {
-                "cutoff_days": cutoff.days,
-                "users": cutoff.users,
-                "rankers": cutoff.rankers,
-                "everyone": cutoff.everyone,
-                "lead": {
-                    measure: {"over": best, "low": low, "high": high}
-                    for measure, (best, low, high) in cutoff.lead.items()
-                },
-            }
-            for cutoff in cutoffs
-        ]
-    }
+def as_json(cutoffs: Sequence[Cutoff]) -> list[dict[str, Any]]:
+    """Return an entry of build/validity.json for each cut-off."""
+    return [
+        {
+            "cutoff_days": cutoff.days,
+            "users": cutoff.users,
+            "rankers": cutoff.rankers,
+            "everyone": cutoff.everyone,
+            "lead": {
+                measure: {"over": best, "low": low, "high": high} for measure, (best, low, high) in cutoff.lead.items()
+            },
+        }
+        for cutoff in cutoffs
+    ]
 
 
 def table(cutoffs: Sequence[Cutoff]) -> str:

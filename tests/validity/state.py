@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from pipeline.scoring import weights
+from pipeline.scoring.credit import NO_STAMP
 from pipeline.scoring.windows import Windows
 from pipeline.state.partition import Partition, StateConfig
 from pipeline.state.records import Records
@@ -36,9 +36,10 @@ def state_features(record: Record, stamps: Stamps, windows: Windows, as_of: int)
                     actor=f"{NETWORK}:{record.actor[i]}",
                     target=f"{NETWORK}:{record.target[i]}",
                     time=int(record.time[i]) * 1_000,
-                    actor_score=None if stamps.score[i] == weights.NO_SCORE else float(stamps.score[i]) / 2,
+                    actor_score=None if stamps.score[i] == NO_STAMP else float(stamps.score[i]) / 2,
                     actor_nth=int(stamps.nth[i]),
                     actor_since=int(since[i]) * 1_000,
+                    mutual=bool(stamps.mutual[i]),
                 ),
             )
             for i in np.flatnonzero(record.kind == source).tolist()

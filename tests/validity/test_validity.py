@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.scoring.credit import NO_STAMP
 from tests.validity import __main__ as command
 from tests.validity.fold import features, stamp, windows_for
 from tests.validity.higgs import fold
@@ -68,9 +69,15 @@ def test_stamps_know_only_what_came_before() -> None:
     stamps = stamp(record, windows_for(DAY))
     assert stamps.nth.tolist() == [0, 1, 0, 0, 0]
     assert stamps.age_days.tolist() == [0, 0, 1, 0, 0]
-    assert stamps.score.tolist()[:3] == [255, 255, 255]
-    assert stamps.score[3] < 200
-    assert stamps.score[4] == 255
+    assert stamps.score.tolist()[:3] == [NO_STAMP] * 3
+    assert 0 < stamps.score[3] < 200
+    assert stamps.score[4] == NO_STAMP
+
+
+def test_engagement_is_mutual_once_the_target_has_engaged_with_the_actor() -> None:
+    """Not with the target's answer itself, which the actor's engagement came before."""
+    record = record_of([(1, 2, 0), (2, 1, 10), (1, 2, 20), (3, 2, 30)])
+    assert stamp(record, windows_for(DAY)).mutual.tolist() == [False, True, True, False]
 
 
 def test_a_fold_counts_distinct_actors() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.scoring import weights
+from pipeline.scoring.credit import CREDIT_ONE, DOUBTED, NO_STAMP, credit, losses
 from schemas import KINDS, Engagement, Post
 
 WIDTHS: Final = (300, 7_200, 50_400, 648_000)
@@ -101,9 +102,14 @@ class Model:
         """Return how often the one who engaged most did."""
         return max(map(len, self._engagers(user).values()), default=0)
 
-    def mutual(self, user: str) -> int:
-        """Return how many of them the user engages with."""
-        return sum(any(event.mutual for event in events) for events in self._engagers(user).values())
+    def discounted(self, user: str) -> list[float]:
+        """Return how many of them each signal takes out of the count; who is believed at all is judged by that."""
+        totals = np.zeros(3, np.int64)
+        for events in self._engagers(user).values():
+            believed = [event for event in events if not _is_doubted([event])]
+            totals += losses(*_stamps(believed or events))[0]
+        taken: list[float] = (totals / CREDIT_ONE).tolist()
+        return taken
 
     def reach(self, user: str) -> list[float]:
         """Return the faded number of distinct actors, each by quality, on each scale."""
@@ -111,12 +117,14 @@ class Model:
         for events in self._engagers(user).values():
             pieces: dict[int, list[Engagement]] = defaultdict(list)
             for event in events:
-                pieces[event.time // 1000 // WIDTHS[3]].append(event)
+                if not _is_doubted([event]):
+                    pieces[event.time // 1000 // WIDTHS[3]].append(event)
             for scale, window in enumerate(SCALES):
-                totals[scale] += max(
+                counted = (
                     _quality(piece) * _kernel(self.as_of // 1000 - max(e.time // 1000 for e in piece), window)
                     for piece in pieces.values()
                 )
+                totals[scale] += max(counted, default=0)
         return [total / (weights.ACTOR_ONE * ONE) for total in totals]
 
 
@@ -133,18 +141,31 @@ def _worth(event: Engagement) -> int:
     if event.actor == event.target:
         return 0
     network = weights.network_index(event.target.partition(":")[0])
-    nth = weights.NO_STAMP if event.actor_nth is None else event.actor_nth
-    return int(weights.worth(_one(network), _one(KINDS.index(event.kind)), _one(nth))[0])
+    nth = NO_STAMP if event.actor_nth is None else event.actor_nth
+    age = NO_STAMP if event.actor_since is None else max(0, (event.time - event.actor_since) // 86_400_000)
+    kind = _one(KINDS.index(event.kind))
+    return int(weights.worth(_one(network), kind, _one(nth), _one(age), np.array([bool(event.mutual)]))[0])
+
+
+def _stamps(events: list[Engagement]) -> Any:
+    """Return the most credible of each stamp: place in the day, age, mutual, nothing but returned follows."""
+    ages = [
+        weights.AGE_DEFAULT if e.actor_since is None else max(0, (e.time - e.actor_since) // 86_400_000) for e in events
+    ]
+    return (
+        _one(min(e.actor_nth or 0 for e in events)),
+        _one(max(ages)),
+        np.array([all(e.mutual for e in events)]),
+        np.array([all(e.mutual and e.kind == "follow" for e in events)]),
+    )
+
+
+def _is_doubted(events: list[Engagement]) -> bool:
+    return bool(credit(*_stamps(events))[0] < DOUBTED)
 
 
 def _quality(events: list[Engagement]) -> int:
-    scores = [round(e.actor_score * 2) for e in events if e.actor_score is not None]
-    ages = [max(0, (e.time - e.actor_since) // 86_400_000) for e in events if e.actor_since is not None]
-    nths = [e.actor_nth or 0 for e in events]
-    made = weights.quality(
-        _one(sum(map(_worth, events))),
-        _one(max(scores) if scores else weights.NO_SCORE),
-        _one(max(ages) if ages else weights.NO_STAMP),
-        _one(min(nths)),
-    )
+    scores = [weights.SCORE_DEFAULT if e.actor_score is None else round(e.actor_score * 2) for e in events]
+    stamps = _stamps(events)
+    made = weights.quality(_one(sum(map(_worth, events))), _one(max(scores)), stamps[1], credit(*stamps))
     return int(made[0])

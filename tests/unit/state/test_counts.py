@@ -92,7 +92,7 @@ def check(part: Partition, model: Model) -> None:
         assert seen.counts[place].tolist() == model.counts(user), user
         assert seen.engagers[place] == model.engagers(user), user
         assert seen.top[place] == model.top(user), user
-        assert seen.mutual[place] == model.mutual(user), user
+        assert seen.discounted[place].tolist() == model.discounted(user), user
         assert seen.posts[place].tolist() == model.posts(user), user
         assert seen.worth[place].tolist() == model.worth(user), user
         assert seen.reach[place].tolist() == model.reach(user), user

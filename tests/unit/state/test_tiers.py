@@ -3,14 +3,17 @@
 import random
 from unittest import mock
 
+import msgspec
 import numpy as np
 import pytest
 
+from pipeline.scoring.credit import SIGNALS
 from pipeline.state import actors, partition
-from pipeline.state.actors import SAMPLE
+from pipeline.state.actors import DOUBTED_SAMPLE, SAMPLE
 from pipeline.state.partition import SMALL_LIMIT
 from schemas import Tick
 from tests.unit.state.log import DAY, NOW, columns, crowd, document, documents, engagement, fold, folded, log_of, post
+from tests.unit.state.model import Model
 
 SIGMAS = 4.0
 
@@ -58,23 +61,22 @@ def test_up_to_a_sample_a_slice_the_engagers_are_exact() -> None:
 def test_many_engagers_are_estimated_within_four_sigma(n: int, days: float, seed: int) -> None:
     """A bottom-k sample's standard error is 1 / sqrt(k - 2), whether the crowd came within days or months."""
     estimate = columns(folded(*crowd(n, seed=seed, days=days)))["engagers"][0]
-    assert abs(estimate - n) <= SIGMAS * n / np.sqrt(SAMPLE - 2)
+    assert abs(estimate - n) <= SIGMAS * n / np.sqrt(DOUBTED_SAMPLE - 2)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_a_sample_says_of_a_share_is_within_four_sigma(seed: int) -> None:
-    """Who is mutual, fresh and busy is known of the sampled ones, and stands for all."""
+    """Whom a signal takes out of the count is known of the sampled ones, and stands for all."""
     events = crowd(20_000, seed=seed, days=80)
     seen = columns(folded(*events))
-    truth = {
-        "mutual": sum(bool(e.mutual) for e in events),
-        "fresh": sum(e.actor_since is not None and (e.time - e.actor_since) // DAY < 7 for e in events),
-        "busy": sum(e.actor_nth is not None and e.actor_nth > 100 for e in events),
-    }
-    for name, count in truth.items():
+    model = Model()
+    for event in events:
+        model.add(event)
+    truth = model.discounted("bluesky:target")
+    for signal, count in enumerate(truth):
         share = count / 20_000
-        sigma = 20_000 * (np.sqrt(share * (1 - share) / SAMPLE) + share / np.sqrt(SAMPLE - 2))
-        assert abs(seen[name][0] - count) <= SIGMAS * sigma, name
+        sigma = 20_000 * (np.sqrt(share * (1 - share)) + share) / np.sqrt(DOUBTED_SAMPLE - 2)
+        assert abs(seen["discounted"][0][signal] - count) <= SIGMAS * sigma, SIGNALS[signal]
 
 
 @pytest.mark.parametrize("sample", [8, SAMPLE])
@@ -97,7 +99,7 @@ def test_further_engagement_by_a_sampled_actor_changes_no_number_of_people() -> 
     """The crowd engages again: as many engagers as before."""
     events = crowd(2_000, days=5)
     once = columns(folded(*events))["engagers"]
-    again = [engagement(e.actor, kind="share", time=e.time) for e in events]
+    again = [msgspec.structs.replace(event, id=f"again-{event.id}") for event in events]
     assert columns(folded(*events, *again))["engagers"] == once
 
 

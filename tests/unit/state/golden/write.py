@@ -94,7 +94,7 @@ def told(part: Partition) -> dict[str, Any]:
         "positions": part.positions.tolist(),
         "fates": part.fates.tolist(),
         "as_of": part.as_of,
-        "exact": {name: seen[name] for name in ("counts", "posts", "engagers", "mutual", "top", "followers")},
+        "exact": {name: seen[name] for name in ("counts", "posts", "engagers", "top", "followers")},
         "evidence": [[detail.actors, detail.posts, detail.tags] for detail in details],
         "documents": list(documents(part).values()),
     }
