@@ -5,12 +5,12 @@ from typing import Annotated, Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 from cyclopts import Parameter
 
 from pipeline.clock import system_clock
 from pipeline.errors import BrokerUnavailableError, ConfigError
-from pipeline.kafka import client_options
+from pipeline.kafka import client_options, connected
 from pipeline.settings import Settings, get_settings
 from pipeline.topics import ensure_topics
 from schemas import Identity, is_user_id
@@ -28,15 +28,14 @@ def link(account: Account, person: Person, *, broker: Broker = None) -> None:
         _check(each)
     if account == person:
         raise ConfigError(f"{account} cannot be linked to itself: name another account of the same person")
-    identity = Identity(account, person, system_clock())
-    asyncio.run(_publish(_settings(broker), account, msgspec.json.encode(identity)))
+    asyncio.run(publish_link(_settings(broker), account, person))
     print(f"{account} contributes to {person}")  # noqa: T201 - the command's output
 
 
 def unlink(account: Account, *, broker: Broker = None) -> None:
     """Let an account belong to itself alone again."""
     _check(account)
-    asyncio.run(_publish(_settings(broker), account, None))
+    asyncio.run(publish_link(_settings(broker), account, None))
     print(f"{account} belongs to itself alone")  # noqa: T201 - the command's output
 
 
@@ -50,19 +49,21 @@ def _settings(broker: str | None) -> Settings:
     return settings if broker is None else settings.model_copy(update={"broker": broker})
 
 
-async def _publish(settings: Settings, account: str, value: bytes | None) -> None:
+async def publish_link(settings: Settings, account: str, person: str | None) -> None:
     """
-    Write to the topic of the identities; None is a tombstone.
+    Write to the topic of the identities; no person is a tombstone.
 
     Raises:
         BrokerUnavailableError: No broker answers, or it did not take the record.
     """
+    value = None if person is None else msgspec.json.encode(Identity(account, person, system_clock()))
     await ensure_topics(settings)
     producer = AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=settings.idempotence)
     try:
-        await producer.start()
+        async with connected(settings):
+            await producer.start()
         await producer.send_and_wait(settings.topic_prefix + "identities", value, key=account.encode())
-    except (KafkaConnectionError, KafkaError, OSError) as exc:
+    except KafkaError as exc:
         raise BrokerUnavailableError(
             f"the broker at {settings.broker} did not take it ({type(exc).__name__}: {exc}): nothing has changed"
         ) from exc

@@ -22,6 +22,7 @@ UNCOMMITTED = Gauge("clout_rounds_uncommitted", "Input partitions folded further
 ROWS = Gauge("clout_rows", "Accounts in the engagement table.", ["partition"])
 ROUND_DURATION = Histogram("clout_commit_round_duration_seconds", "A round: flush, emit, commit.")
 RECOVERY_DURATION = Histogram("clout_recovery_duration_seconds", "Reading a partition's rows from the changelog.")
+REBALANCES = Counter("clout_rebalances_total", "Times that the group gave this worker its partitions.")
 CONSUMER_LAG = Gauge("clout_consumer_lag_records", "Records that wait in the topic.", ["topic", "partition"])
 
 # The sink.

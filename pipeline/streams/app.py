@@ -72,6 +72,8 @@ def create_app(settings: Settings, name: str | None = None) -> App:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
         consumer_group_instance_id=settings.group_instance_id or None,
+        # Stands in the assignment that a static member gets back after a restart, maybe on another port.
+        canonical_url=f"http://{settings.group_instance_id}" if settings.group_instance_id else None,
         producer_request_timeout=30.0,
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=LARGEST_LETTER,

@@ -110,6 +110,7 @@ class BulkRecovery(Recovery):
             _log.info("recovered", rows=rows, partitions=len(wanted), seconds=round(seconds, 3))
         for part in table.partitions_held.values():
             part.write_as(generation)
+        metrics.REBALANCES.inc()
         app.rounds.forget_commits()
         self._held_generation = generation
 

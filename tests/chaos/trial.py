@@ -5,11 +5,12 @@ import json
 import urllib.request
 from collections.abc import Sequence
 
+from pipeline.replay import Report
 from pipeline.replay import run as fold_the_log
 from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually
 from tests.support.history import counted, doubled, held_by_reader, lost, went_back
-from tests.support.ledger import Ledger
+from tests.support.ledger import Counts, Ledger
 from tests.support.load import Load
 from tests.support.nemesis import Nemesis
 from tests.support.observed import metrics, read_scores, wait_for_rest
@@ -59,9 +60,14 @@ class Trial:
 
     def check(self, *, undone: bool = False) -> None:
         """Each acknowledged event was counted once, no reader saw the past again, and the oracle agrees."""
+        report = self.compare(self.ledger.expected(), undone=undone)
+        assert report.fates["duplicate"] == self.ledger.duplicates
+        assert report.records == self.ledger.records
+
+    def compare(self, expected: Counts, *, undone: bool = False) -> Report:
+        """Compare the documents with what is expected and, by the oracle, with the log."""
         documents = asyncio.run(read_scores(self.cluster.settings))
         found = counted(held_by_reader(documents).values())
-        expected = self.ledger.expected()
         problems = {
             "lost": lost(expected, found),
             "counted twice, or never sent": doubled(expected, found),
@@ -75,8 +81,7 @@ class Trial:
         ]
         told = {name: (len(found), found[:5]) for name, found in problems.items() if found}
         assert not told, f"{told} after {self.nemesis.done}, seed {self.nemesis.seed}"
-        assert report.fates["duplicate"] == self.ledger.duplicates
-        assert report.records == self.ledger.records
+        return report
 
 
 def recoveries(worker: Role) -> int:

@@ -3,7 +3,7 @@
 import re
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,13 +125,13 @@ def metrics(role: Role) -> Metrics:
     return Metrics(dict(values))
 
 
-def wait_for_rest(workers: Sequence[Role], records: int, deadline_s: float = 60) -> list[Metrics]:
+def wait_for_rest(workers: Sequence[Role], records: int | Callable[[], int], deadline_s: float = 60) -> list[Metrics]:
     """
     Wait until the workers have folded, emitted and committed everything, and return their last metrics.
 
     Args:
         workers: All that run.
-        records: In the input topics, of all times.
+        records: In the input topics, of all times; a function where workers write to them, too.
         deadline_s: To wait at most.
     """
     readings: list[Metrics] = []
@@ -143,7 +143,7 @@ def wait_for_rest(workers: Sequence[Role], records: int, deadline_s: float = 60)
         readings[:] = [metrics(worker) for worker in workers]
         rests = (
             all(reading.values for reading in readings)
-            and received_by_all(readings) == records
+            and received_by_all(readings) == (records if isinstance(records, int) else records())
             and not any(reading.total("clout_scores_owed") for reading in readings)
             and not any(reading.total("clout_rounds_uncommitted") for reading in readings)
         )

@@ -1,0 +1,51 @@
+"""Static membership: a worker that is back within the session timeout has its partitions, and nobody else noticed."""
+
+import pytest
+
+from tests.chaos.trial import Trial, held, recoveries
+from tests.support.cluster import Role
+from tests.support.observed import metrics
+
+pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.timeout(300)]
+
+SESSION_S = "45"
+"""Longer than a worker needs to start, on a busy machine too."""
+
+
+def static_worker(trial: Trial, name: str) -> Role:
+    """Start a worker that the group knows by name."""
+    return trial.worker(CLOUT_GROUP_INSTANCE_ID=name, CLOUT_SESSION_TIMEOUT_S=SESSION_S)
+
+
+def rebalances(worker: Role) -> int:
+    """Return how often the group gave a worker its partitions."""
+    return int(metrics(worker).total("clout_rebalances_total"))
+
+
+def test_a_worker_that_is_restarted_moves_no_partition(kafka_trial: Trial) -> None:
+    """Killed, then stopped: each time the other worker goes on undisturbed, and each event counts once."""
+    everything = set(range(kafka_trial.cluster.settings.partitions))
+    first, other = static_worker(kafka_trial, "first"), static_worker(kafka_trial, "other")
+    first.wait_ready(60)
+    other.wait_ready(60)
+    assert held(first) | held(other) == everything
+    assert held(first)
+    assert held(other)
+    mine, theirs = held(first), held(other)
+    before = rebalances(other), recoveries(other)
+    with kafka_trial.load(300):
+        for end in ("kill", "stop"):
+            kafka_trial.wait_until_it_folds(first)
+            if end == "kill":
+                kafka_trial.kill(first)
+            else:
+                assert first.stop(10) == 0
+            folded = metrics(other).received
+            first = static_worker(kafka_trial, "first")
+            kafka_trial.wait_until_it_folds(first)
+            assert metrics(other).received > folded, "the other one has gone on"
+            assert (held(first), held(other)) == (mine, theirs)
+            assert (rebalances(other), recoveries(other)) == before
+            assert recoveries(first) == 1
+    kafka_trial.settle([first, other])
+    kafka_trial.check()
