@@ -54,6 +54,16 @@ def influencers(user_id: str) -> str:
     return f"clout:influencers:{user_id}"
 
 
+def topic(slug: str) -> str:
+    """Return the key of the sorted set of a topic's users by score; its slug is `topics.topic_of(tag).slug`."""
+    return f"clout:topic:{slug}"
+
+
+def topics(user_id: str) -> str:
+    """Return the key of the slugs of a user's topics, for the sinks alone: which sorted sets to keep."""
+    return f"clout:topics:{user_id}"
+
+
 def identity(account: str) -> str:
     """Return the key of the person that an account belongs to."""
     return f"clout:identity:{account}"

@@ -49,9 +49,9 @@ def fill(redis_url: str, scores: Sequence[bytes], details: Sequence[bytes] = ())
     asyncio.run(write())
 
 
-def details(user: str, actors: dict[str, int], tags: Sequence[str] = ()) -> bytes:
+def details(user: str, actors: dict[str, int], tags: Sequence[str] = (), version: int = 1) -> bytes:
     """Return details with tags, the most frequent first."""
-    document: dict[str, Any] = json.loads(details_bytes(user, actors))
+    document: dict[str, Any] = json.loads(details_bytes(user, actors, version))
     document["tags"] = [{"tag": tag, "count": 9 - place} for place, tag in enumerate(tags)]
     return json.dumps(document, separators=(",", ":")).encode()
 

@@ -16,7 +16,7 @@ from pipeline.lookup.klout.classes import kclass
 from pipeline.lookup.klout.errors import KloutError, NobodyError
 from pipeline.lookup.klout.people import People, Person
 from pipeline.lookup.klout.shapes import Influencees, Influencers, KScore, ShownScore, ShownUser, UserTopics
-from pipeline.lookup.klout.topics import topics_of
+from pipeline.lookup.topics import topics_of
 from schemas import native_of
 
 _USERS_LIMIT: Final = 5

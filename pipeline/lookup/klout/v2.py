@@ -15,7 +15,7 @@ from pipeline.lookup.klout.errors import KloutError, NobodyError
 from pipeline.lookup.klout.ids import KLOUT, klout_id, network_named, word_of
 from pipeline.lookup.klout.people import People, Person, account_at
 from pipeline.lookup.klout.shapes import Deltas, Entity, EntityHolder, Identity, Influence, NickedScore, Score, User
-from pipeline.lookup.klout.topics import Topic, topics_of
+from pipeline.lookup.topics import Topic, topics_of
 from schemas import native_of
 
 _SHOWN = 5

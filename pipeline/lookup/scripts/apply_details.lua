@@ -1,13 +1,17 @@
--- Writes details documents. Columns: user, version, document, actors; the rest: actor, count.
+-- Writes details documents. Columns: user, version, document, actors, topics; the rest: actor, count.
 -- A document "" is a tombstone. Returns one character per record: 1 taken, 0 not newer.
 --
 -- clout:influencers:{actor} is the inversion: whom an actor engages with. Only what differs from the document before is
 -- written to it: most actors of a user stay, and so do many counts.
+--
+-- clout:topic:{slug} has a topic's users by the last score of their history, which apply_history.lua goes on to keep.
+-- clout:topics:{user} are the slugs, with unit separators between.
 
 local INFLUENCERS, INFLUENCERS_KEPT = 'clout:influencers:', 200
+local TOPIC, TOPICS, SLUG = 'clout:topic:', 'clout:topics:', '[^\31]+'
 local find, match, sub = string.find, string.match, string.sub
 
-local users, versions, documents, actors = column(), column(), column(), column()
+local users, versions, documents, actors, topics = column(), column(), column(), column(), column()
 
 -- JSON escapes quotes inside strings: a plain search finds the field itself, which stands near the end.
 local function version_of(document)
@@ -43,6 +47,25 @@ local function engages(actor, user, times, is_new)
   end
 end
 
+local function follow_topics(user, old, wanted)
+  -- Most have none, now as before.
+  if wanted == '' and (not old or find(old, '"tags":[]', 1, true)) then return end
+  local key = TOPICS .. user
+  local before = call('GET', key) or ''
+  if before == wanted then return end
+  local kept = {}
+  for slug in string.gmatch(wanted, SLUG) do kept[slug] = true end
+  for slug in string.gmatch(before, SLUG) do
+    if not kept[slug] then call('ZREM', TOPIC .. slug, user) end
+  end
+  local last = call('GETRANGE', 'clout:history:' .. user, -2, -1)
+  if #last == 2 then
+    local score = struct.unpack('>I2', last) / 100
+    for slug in pairs(kept) do call('ZADD', TOPIC .. slug, score, user) end
+  end
+  if wanted == '' then call('DEL', key) else call('SET', key, wanted) end
+end
+
 local function apply(i)
   local user, version, document = ARGV[users + i], ARGV[versions + i], ARGV[documents + i]
   local first = at
@@ -58,6 +81,7 @@ local function apply(i)
     before[name] = nil
   end
   for name in pairs(before) do call('ZREM', INFLUENCERS .. name, user) end
+  follow_topics(user, old, ARGV[topics + i])
   if document == '' then call('DEL', key) else call('SET', key, document) end
   return '1'
 end

@@ -85,10 +85,19 @@ local function claim(number, user)
   if not holder or before(user, holder) then call('SET', KLOUT_ID .. number, user) end
 end
 
+-- The user's place among those of each topic; apply_details.lua says which. `score` in hundredths, nil: no place.
+local function rank_in_topics(user, score)
+  local topics = call('GET', 'clout:topics:' .. user)
+  for slug in string.gmatch(topics or '', '[^\31]+') do
+    if score then call('ZADD', 'clout:topic:' .. slug, score / 100, user) else call('ZREM', 'clout:topic:' .. slug, user) end
+  end
+end
+
 local function delete(key, i)
   local user, number = ARGV[users + i], KLOUT_ID .. ARGV[numbers + i]
   if call('GET', number) == user then call('DEL', number) end
   if call('DEL', key) == 0 then return '0' end
+  rank_in_topics(user, nil)
   if ARGV[told + i] == '1' then tell(0, 0, 0, 0, user) end
   return '1'
 end
@@ -105,10 +114,11 @@ local function apply(i)
   if not old then
     claim(ARGV[numbers + i], user)
     call('SET', key, pack('>I8', version) .. point(time, score))
+    rank_in_topics(user, score)
     return '1'
   end
   local old_version = unpack_from('>I8', old)
-  local last_time = point_at(old, #old / 8 - 1)
+  local last_time, last_score = point_at(old, #old / 8 - 1)
   local series
   if time > last_time then
     series = appended(old, time, score, i)
@@ -122,6 +132,7 @@ local function apply(i)
   if version > old_version then series = pack('>I8', version) .. sub(series, 9) end
   if series == old then return '0' end
   call('SET', key, series)
+  if time >= last_time and score ~= last_score then rank_in_topics(user, score) end
   return '1'
 end
 

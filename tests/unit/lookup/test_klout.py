@@ -7,7 +7,7 @@ from pipeline.lookup.klout.classes import EXPLORER, OBSERVER, SOCIALIZER, SPECIA
 from pipeline.lookup.klout.errors import KloutError
 from pipeline.lookup.klout.ids import klout_id, network_named, word_of
 from pipeline.lookup.klout.shapes import KScore, UserTopics
-from pipeline.lookup.klout.topics import slug_of, topic_of, topics_of
+from pipeline.lookup.topics import slug_of, topic_of, topics_of
 from schemas import Factors
 from tests.unit.lookup.documents import score_document
 

@@ -1,7 +1,7 @@
 """Topics: Klout's names and ids for the tags of posts."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -10,6 +10,8 @@ import xxhash
 
 _BREAKS: Final = re.compile(r"[\W_]+")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TAGS_KNOWN: Final = 65_536
+"""Tags whose topics are kept in memory: the frequent ones come again and again."""
 _OWN_IDS: Final = 1 << 62
 """Our own ids lie in the upper half of 63 bits: a client reads them like Klout's."""
 
@@ -28,6 +30,7 @@ class Topic(msgspec.Struct, frozen=True, rename="camel"):
     """`sub` for a topic of Klout's, `entity` for any other."""
 
 
+@lru_cache(maxsize=_TAGS_KNOWN)
 def topic_of(tag: str) -> Topic | None:
     """Return the topic that a tag names, or None for a tag without a letter or digit."""
     slug = slug_of(tag)
