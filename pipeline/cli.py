@@ -38,9 +38,9 @@ _COMMANDS = {
         "watch": ("pipeline.lookup.commands:watch", "Follow scores as they change."),
     },
     "Administration": {
-        "keys": ("pipeline.lookup.control.commands:app", "Create, rotate, list and revoke API keys."),
         "link": ("pipeline.identities:link", "Let an account contribute to a person's score."),
         "unlink": ("pipeline.identities:unlink", "Let an account belong to itself alone again."),
+        "keys": ("pipeline.control.commands:app", "Create, rotate, list and revoke API keys."),
     },
     "Keeping": {
         "snapshot": ("pipeline.snapshot.commands:snapshot", "Write all rows to a file."),

@@ -2,7 +2,6 @@
 Control records: what administrators and the holders of keys decide.
 
 They share the compacted topic `clout.control`, keyed by `id`, whose first part is the type; a tombstone takes one back.
-`Forgotten` and `Override` stand in every partition, because every partition of the fold must know them.
 """
 
 from typing import Annotated, Literal

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from pipeline.lookup.control.keytext import new_key
+from pipeline.control.keytext import new_key
 from pipeline.settings import Settings
 from schemas import KeySecret
 from tests.integration.test_lookup_api import problem

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from pipeline.lookup.control.keytext import KeyText, new_key
-from pipeline.lookup.control.writer import ControlWriter
+from pipeline.control.keytext import KeyText, new_key
+from pipeline.control.writer import ControlWriter
 from pipeline.settings import Settings
 from schemas import ApiKey, Control, KeySecret, Scope
 

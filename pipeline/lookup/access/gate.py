@@ -9,6 +9,8 @@ import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.clock import Clock, system_clock
+from pipeline.control.keytext import parse_key
+from pipeline.control.table import ControlTable
 from pipeline.errors import StoreUnavailableError
 from pipeline.lookup.access.addresses import client_address, is_loopback, limit_name, parse_address, parse_networks
 from pipeline.lookup.access.caller import Caller, set_caller
@@ -18,8 +20,6 @@ from pipeline.lookup.access.refusals import LimitedError, NotLoadedError, Refusa
 from pipeline.lookup.access.rules import Rule, is_metrics, rule_of
 from pipeline.lookup.access.tokens import Tokens
 from pipeline.lookup.api.problems import MEDIA_TYPE, Problem
-from pipeline.lookup.control.keytext import parse_key
-from pipeline.lookup.control.table import ControlTable
 from pipeline.settings import Settings
 from schemas import ApiKey
 

@@ -7,14 +7,15 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Scope
 from redis.asyncio import Redis
 
+from pipeline.control.desk import ControlDesk
 from pipeline.lookup.access.caller import Caller, caller_of
 from pipeline.lookup.access.gate import Gate
 from pipeline.lookup.access.limits import Limiter
+from pipeline.lookup.access.mirror import Mirror
 from pipeline.lookup.access.tokens import Tokens
 from pipeline.lookup.api.events import Ingestion, post_events
 from pipeline.lookup.api.tokens import post_token
 from pipeline.lookup.connection import connect
-from pipeline.lookup.control.desk import ControlDesk
 from pipeline.lookup.ingest.door import Door
 from pipeline.settings import Settings
 
@@ -31,7 +32,7 @@ class Office:
     def __init__(self, settings: Settings, door: Door, redis: Redis, limiter_redis: Redis) -> None:
         self._connections = (redis, limiter_redis)
         self._door = door
-        self.desk = ControlDesk(settings, redis)
+        self.desk = ControlDesk(settings, Mirror(redis))
         self.tokens = Tokens(redis)
         limiter = Limiter(limiter_redis)
         self.gate = Gate(settings, self.desk.table, limiter, self.tokens)

@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from pipeline.control.commands import duration_ms
+from pipeline.control.keytext import new_key, parse_key
+from pipeline.control.table import ControlTable, encode
 from pipeline.errors import ConfigError
 from pipeline.lookup.access.addresses import client_address, limit_name, parse_networks
 from pipeline.lookup.access.caller import Caller
 from pipeline.lookup.access.refusals import ForbiddenError, LimitedError, UnauthorizedError
 from pipeline.lookup.access.rules import rule_of
-from pipeline.lookup.control.commands import duration_ms
-from pipeline.lookup.control.keytext import new_key, parse_key
-from pipeline.lookup.control.table import ControlTable, encode
 from schemas import ApiKey, KeySecret, Override, Scope
 
 

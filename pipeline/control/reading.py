@@ -4,9 +4,9 @@ import contextlib
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from pipeline.control.table import ControlTable
 from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
-from pipeline.lookup.control.table import ControlTable
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 

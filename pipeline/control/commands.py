@@ -12,10 +12,10 @@ import msgspec
 from cyclopts import App, Parameter
 
 from pipeline.clock import system_clock
+from pipeline.control.keytext import KeyText, new_key
+from pipeline.control.reading import read_control
+from pipeline.control.writer import ControlWriter
 from pipeline.errors import ConfigError
-from pipeline.lookup.control.keytext import KeyText, new_key
-from pipeline.lookup.control.reading import read_control
-from pipeline.lookup.control.writer import ControlWriter
 from pipeline.settings import Settings, load_settings
 from schemas import ApiKey, Control, KeySecret, Scope
 

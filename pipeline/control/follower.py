@@ -1,20 +1,18 @@
-"""Follows the control topic: into memory, and from there into the mirror in Redis."""
+"""Follows the control topic: into memory, and from there into a mirror where there is one."""
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from pipeline.control.table import ControlTable
+from pipeline.control.writer import Place
 from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
 from pipeline.logs import get_logger
-from pipeline.lookup.connection import AWAY
-from pipeline.lookup.control.mirror import Mirror
-from pipeline.lookup.control.table import ControlTable
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 
@@ -26,10 +24,20 @@ _SEEN_S: Final = 2.0
 _RETRY_S: Final = 1.0
 
 
-class Follower:
-    """Keeps a table current, for as long as it runs; Kafka and Redis may be away for as long as they like."""
+class Mirror(Protocol):
+    """A copy of the records that outlives the process."""
 
-    def __init__(self, settings: Settings, table: ControlTable, mirror: Mirror) -> None:
+    async def load(self) -> dict[str, bytes]:
+        """Return every record by its id, none while the mirror is away."""
+
+    async def write(self, changes: dict[str, bytes | None]) -> bool:
+        """Write records, None to delete one; returns False while the mirror is away."""
+
+
+class Follower:
+    """Keeps a table current, for as long as it runs; Kafka and the mirror may be away for as long as they like."""
+
+    def __init__(self, settings: Settings, table: ControlTable, mirror: Mirror | None = None) -> None:
         self._settings = settings
         self._table = table
         self._mirror = mirror
@@ -49,21 +57,20 @@ class Follower:
                 log.warning("control records cannot be followed: trying again", reason=str(exc))
                 await asyncio.sleep(_RETRY_S)
 
-    async def reached(self, offsets: Mapping[int, int]) -> None:
-        """Wait, 2 s at most, until the records at these offsets, by partition, are in the table."""
+    async def reached(self, place: Place) -> None:
+        """Wait, 2 s at most, until the record at a place is in the table."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SEEN_S):
-                while any(self._next.get(part, 0) <= offset for part, offset in offsets.items()):
+                while self._next.get(place.partition, 0) <= place.offset:
                     self._moved.clear()
                     await self._moved.wait()
 
     async def _load(self) -> None:
         """Begin with what the mirror has: without Kafka it is all there is."""
-        with contextlib.suppress(*AWAY):
-            stored = await self._mirror.load()
-            for record_id, value in stored.items():
-                self._table.apply(record_id, value)
-            self._table.is_complete = bool(stored)
+        stored = await self._mirror.load() if self._mirror else {}
+        for record_id, value in stored.items():
+            self._table.apply(record_id, value)
+        self._table.is_complete = bool(stored)
 
     async def _follow(self) -> None:
         consumer = await self._connect()
@@ -131,13 +138,10 @@ class Follower:
         log.info("control records are read", count=len(seen))
 
     async def _write_mirror(self) -> None:
-        if not self._unmirrored:
-            return
-        changes = dict(self._unmirrored)
-        with contextlib.suppress(*AWAY):
-            await self._mirror.write(changes)
-            for record_id in changes:
-                del self._unmirrored[record_id]
+        if self._mirror is None or not self._unmirrored:
+            self._unmirrored.clear()
+        elif await self._mirror.write(self._unmirrored):
+            self._unmirrored = {}
 
 
 async def _start(consumer: AIOKafkaConsumer, broker: str) -> None:

@@ -3,12 +3,9 @@
 import asyncio
 import contextlib
 
-from redis.asyncio import Redis
-
-from pipeline.lookup.control.follower import Follower
-from pipeline.lookup.control.mirror import Mirror
-from pipeline.lookup.control.table import ControlTable
-from pipeline.lookup.control.writer import ControlWriter
+from pipeline.control.follower import Follower, Mirror
+from pipeline.control.table import ControlTable
+from pipeline.control.writer import ControlWriter
 from pipeline.settings import Settings
 from schemas import Control
 
@@ -16,10 +13,10 @@ from schemas import Control
 class ControlDesk:
     """The table of a running service, with the follower that keeps it and the writer that changes the topic."""
 
-    def __init__(self, settings: Settings, redis: Redis) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror | None) -> None:
         self.table = ControlTable()
         self._writer = ControlWriter(settings)
-        self._follower = Follower(settings, self.table, Mirror(redis))
+        self._follower = Follower(settings, self.table, mirror)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -10,21 +10,25 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from pipeline.lookup import keys
+from pipeline.lookup.connection import AWAY
 
 
 class Mirror:
-    """Reads and writes the hash; every method raises what `connection.AWAY` names while Redis is away."""
+    """Reads and writes the hash."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def load(self) -> dict[str, bytes]:
-        """Return every record by its id."""
-        stored = await cast("Any", self._redis.hgetall(keys.CONTROL))
+        """Return every record by its id, none while Redis is away."""
+        try:
+            stored = await cast("Any", self._redis.hgetall(keys.CONTROL))
+        except AWAY:
+            return {}
         return {name.decode(): value for name, value in stored.items()}
 
-    async def write(self, changes: dict[str, bytes | None]) -> None:
-        """Write records, None to delete one."""
+    async def write(self, changes: dict[str, bytes | None]) -> bool:
+        """Write records, None to delete one; returns False while Redis is away."""
         kept = {name: value for name, value in changes.items() if value is not None}
         gone = [name for name, value in changes.items() if value is None]
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -32,4 +36,8 @@ class Mirror:
                 pipe.hset(keys.CONTROL, mapping=cast("Any", kept))
             if gone:
                 pipe.hdel(keys.CONTROL, *gone)
-            await pipe.execute()
+            try:
+                await pipe.execute()
+            except AWAY:
+                return False
+        return True

@@ -2,22 +2,26 @@
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from pipeline.control.table import encode
 from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
-from pipeline.lookup.control.table import encode
-from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 from schemas import Control
 
-BROADCAST: Final = ("forgotten:", "override:")
-"""Ids of what every partition of the fold must know: written to each."""
 _ANSWER_S: Final = 5.0
+
+
+class Place(NamedTuple):
+    """Where a record stands in the topic."""
+
+    partition: int
+    offset: int
 
 
 class ControlWriter:
@@ -29,19 +33,16 @@ class ControlWriter:
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
-    async def put(self, record: Control) -> dict[int, int]:
+    async def put(self, record: Control) -> Place:
         """
-        Write a record, in the place of an earlier one of its id.
-
-        Returns:
-            The offset it has in each partition that it was written to.
+        Write a record, instead of an earlier one of its id.
 
         Raises:
             BrokerUnavailableError: The broker did not acknowledge it; it may have been written all the same.
         """
         return await self._write(record.id, encode(record))
 
-    async def delete(self, record_id: str) -> dict[int, int]:
+    async def delete(self, record_id: str) -> Place:
         """
         Take a record back by a tombstone.
 
@@ -57,28 +58,19 @@ class ControlWriter:
             with contextlib.suppress(TimeoutError, KafkaError):
                 await asyncio.wait_for(producer.stop(), 1.0)
 
-    async def _write(self, record_id: str, value: bytes | None) -> dict[int, int]:
+    async def _write(self, record_id: str, value: bytes | None) -> Place:
         key = record_id.encode()
         async with self._lock:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     producer = await self._connected()
-                    sent = [
-                        await producer.send(self._topic, value, key=key, partition=part) for part in self._parts(key)
-                    ]
-                    acknowledged = await asyncio.gather(*sent)
+                    metadata = await producer.send_and_wait(self._topic, value, key=key)
             except (KafkaError, OSError, TimeoutError, AssertionError) as exc:
                 await self.close()
                 raise BrokerUnavailableError(
                     f"the broker at {self._settings.broker} did not take the record: try again"
                 ) from exc
-        return {metadata.partition: metadata.offset for metadata in acknowledged}
-
-    def _parts(self, key: bytes) -> list[int]:
-        count = self._settings.partitions
-        if key.decode().startswith(BROADCAST):
-            return list(range(count))
-        return [int(partition) for partition in partitions_of([key], count)]
+        return Place(metadata.partition, metadata.offset)
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
