@@ -15,6 +15,8 @@ class ControlDesk:
 
     def __init__(self, settings: Settings, mirror: Mirror | None) -> None:
         self.table = ControlTable()
+        self.prefix = settings.topic_prefix
+        """Stands before the names of topics."""
         self._writer = ControlWriter(settings)
         self._follower = Follower(settings, self.table, mirror)
         self._task: asyncio.Task[None] | None = None
@@ -40,6 +42,15 @@ class ControlDesk:
             BrokerUnavailableError: The broker did not acknowledge it.
         """
         await self._follower.reached(await self._writer.delete(record_id))
+
+    async def blank_profile(self, user: str, time: int) -> None:
+        """
+        Publish a profile that says nothing: compaction then deletes what an earlier one said.
+
+        Raises:
+            BrokerUnavailableError: The broker did not acknowledge it.
+        """
+        await self._writer.blank_profile(user, time)
 
     async def close(self) -> None:
         """Stop following and disconnect."""

@@ -12,7 +12,7 @@ from pipeline.errors import BrokerUnavailableError
 from pipeline.kafka import client_options
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
-from schemas import Control
+from schemas import Control, Profile, network_of
 
 _ANSWER_S: Final = 5.0
 
@@ -29,7 +29,6 @@ class ControlWriter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._topic = settings.topic_prefix + "control"
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
@@ -40,7 +39,7 @@ class ControlWriter:
         Raises:
             BrokerUnavailableError: The broker did not acknowledge it; it may have been written all the same.
         """
-        return await self._write(record.id, encode(record))
+        return await self._write("control", record.id, encode(record))
 
     async def delete(self, record_id: str) -> Place:
         """
@@ -49,7 +48,16 @@ class ControlWriter:
         Raises:
             BrokerUnavailableError: As `put`.
         """
-        return await self._write(record_id, None)
+        return await self._write("control", record_id, None)
+
+    async def blank_profile(self, user: str, time: int) -> None:
+        """
+        Publish a profile of a user that says nothing, as of `time` (Unix ms).
+
+        Raises:
+            BrokerUnavailableError: As `put`.
+        """
+        await self._write("profiles", user, encode(Profile(user, network_of(user), time)))
 
     async def close(self) -> None:
         """Disconnect."""
@@ -58,13 +66,13 @@ class ControlWriter:
             with contextlib.suppress(TimeoutError, KafkaError):
                 await asyncio.wait_for(producer.stop(), 1.0)
 
-    async def _write(self, record_id: str, value: bytes | None) -> Place:
-        key = record_id.encode()
+    async def _write(self, topic: str, key: str, value: bytes | None) -> Place:
+        name = self._settings.topic_prefix + topic
         async with self._lock:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     producer = await self._connected()
-                    metadata = await producer.send_and_wait(self._topic, value, key=key)
+                    metadata = await producer.send_and_wait(name, value, key=key.encode())
             except (KafkaError, OSError, TimeoutError, AssertionError) as exc:
                 await self.close()
                 raise BrokerUnavailableError(

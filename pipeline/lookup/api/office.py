@@ -14,6 +14,8 @@ from pipeline.lookup.access.limits import Limiter
 from pipeline.lookup.access.mirror import Mirror
 from pipeline.lookup.access.tokens import Tokens
 from pipeline.lookup.api.events import Ingestion, post_events
+from pipeline.lookup.api.forgetting import delete_forgotten, delete_user, get_forgotten
+from pipeline.lookup.api.overrides import delete_override, get_overrides, put_override
 from pipeline.lookup.api.tokens import post_token
 from pipeline.lookup.connection import connect
 from pipeline.lookup.ingest.door import Door
@@ -23,7 +25,16 @@ _TIMEOUT_S: Final = 0.4
 _LIMITER_TIMEOUT_S: Final = 0.1
 """Short: while Redis hangs, a reader shall still be told so within a second."""
 
-OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (post_token, post_events)
+OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (
+    post_token,
+    post_events,
+    delete_user,
+    get_forgotten,
+    delete_forgotten,
+    get_overrides,
+    put_override,
+    delete_override,
+)
 
 
 class Office:

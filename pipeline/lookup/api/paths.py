@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-_PREFIX: Final = "/v1/users/"
+_PREFIXES: Final = ("/v1/users/", "/v1/overrides/", "/v1/forgotten/")
 _RESOURCES: Final = frozenset({"score", "explain", "influencers", "influencees", "history"})
 
 
@@ -21,13 +21,14 @@ def folded(raw_path: str) -> str | None:
 
     Doubly encoded, in fact: routing decodes nothing, so that `user_of` gets exactly what is folded here.
     """
-    if not raw_path.startswith(_PREFIX):
+    prefix = next((prefix for prefix in _PREFIXES if raw_path.startswith(prefix)), None)
+    if prefix is None:
         return None
-    head, _, tail = raw_path[len(_PREFIX) :].rpartition("/")
+    head, _, tail = raw_path[len(prefix) :].rpartition("/")
     if head and tail in _RESOURCES:
-        return f"{_PREFIX}{quote(unquote(head), safe='')}/{tail}"
-    user = unquote(raw_path[len(_PREFIX) :])
-    return _PREFIX + quote(user, safe="") if user else None
+        return f"{prefix}{quote(unquote(head), safe='')}/{tail}"
+    user = unquote(raw_path[len(prefix) :])
+    return prefix + quote(user, safe="") if user else None
 
 
 def user_of(segment: str) -> str:
