@@ -18,18 +18,21 @@ import numpy as np
 from aiokafka import TopicPartition
 from cyclopts import Parameter
 
+from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
 from pipeline.errors import StoreUnavailableError
 from pipeline.log_reader import LogReader
 from pipeline.settings import Settings, get_settings
 from pipeline.snapshot.beginning import Beginning, find_beginning
 from pipeline.snapshot.commands import default_path
+from pipeline.state.decisions import Decisions
 from pipeline.state.documents import score_documents
+from pipeline.state.forgetting import drop_rows
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.persons import standing
 from pipeline.state.records import Records
 from pipeline.state.sources import SOURCES
-from schemas import ScoreDocument
+from schemas import Forgotten, Override, ScoreDocument
 
 RUN: Final = 5_000
 """Records folded at once: another number than any fetch has."""
@@ -114,10 +117,16 @@ class Oracle:
         self._settings = settings
         self._beginning = beginning
         self._config = state_config(settings)
+        self._decisions = Decisions()
 
     async def check(self, stored: "Stored | None") -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
         report = Report()
+        control = await read_control(self._settings)
+        for forgotten in control.all(Forgotten):
+            self._decisions.add(forgotten)
+        for override in control.all(Override):
+            self._decisions.add(override)
         async with LogReader(self._settings) as reader:
             for number in range(self._settings.partitions):
                 logs = await self._read(reader, number)
@@ -140,11 +149,12 @@ class Oracle:
         return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
 
     def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
-        part = Partition(number, self._config)
+        part = Partition(number, self._config, self._decisions)
         if self._beginning is None:
             part.positions[:] = [logs[name].begin for name in SOURCES]
         else:
             self._beginning.put_into(part)
+            drop_rows(part, self._decisions.forgotten)
         return part
 
     async def _check_partition(
@@ -215,7 +225,10 @@ class Oracle:
 def _newest_documents(log: Log) -> dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]]:
     newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]] = {}
     for key, value, headers in zip(log.keys, log.values, log.headers, strict=True):
-        if key is None or value is None:
+        if key is None:
+            continue
+        if value is None:
+            newest.pop(key, None)
             continue
         document = _DOCUMENT.decode(value)
         if key not in newest or document.version >= newest[key][0].version:

@@ -46,6 +46,8 @@ class Follower:
         self._next: dict[int, int] = {}
         self._moved = asyncio.Event()
         self._unmirrored: dict[str, bytes | None] = {}
+        self.completed = asyncio.Event()
+        """Set once the topic was read to its end."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -134,6 +136,7 @@ class Follower:
         for record_id in self._table.forget_all_but(seen):
             self._unmirrored[record_id] = None
         self._table.is_complete = True
+        self.completed.set()
         self._moved.set()
         log.info("control records are read", count=len(seen))
 

@@ -8,6 +8,7 @@ digest, so that the same log gives the same evidence. Approximate, and never par
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -80,6 +81,14 @@ class Evidence:
                 self.inherited[sort].pop(least, None)
                 counts[item] = floor + 1
                 self.inherited[sort][item] = floor
+
+    def forget(self, actors: Sequence[str]) -> bool:
+        """Name actors no more; returns whether one was named."""
+        named = [actor for actor in actors if actor in self.counts[0]]
+        for actor in named:
+            del self.counts[0][actor]
+            self.inherited[0].pop(actor, None)
+        return bool(named)
 
     def encode(self) -> bytes:
         """Return all items: the events seen, the estimates, and what was inherited."""

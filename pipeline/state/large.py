@@ -93,6 +93,14 @@ class LargeRows:
             self._waiting_rows.append(large[places[stays]])
             self._waiting.append(entries.take(stays))
 
+    def clear(self, large: NDArray[np.int64]) -> None:
+        """Leave rows empty."""
+        self.counts[large] = 0
+        self.worth[large] = 0
+        self.thresholds[large] = WHOLE
+        for number in large.tolist():
+            self.samples[number] = b""
+
     def settle(self) -> None:
         """Merge the actors that wait into their rows' samples."""
         if not self._waiting:

@@ -15,6 +15,7 @@ from pipeline.scoring import weights
 from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
 from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
+from pipeline.state.decisions import Decisions
 from pipeline.state.decode import Decoded, Decoder
 from pipeline.state.evidence import Evidence
 from pipeline.state.horizon import HeldIds, IdHorizon
@@ -65,8 +66,9 @@ class Partition:
     version_before: int = 0
     """The greatest version of earlier logs; 0 where this log is the first."""
 
-    def __init__(self, number: int, config: StateConfig | None = None) -> None:
+    def __init__(self, number: int, config: StateConfig | None = None, decisions: Decisions | None = None) -> None:
         self.number = number
+        self.decisions = Decisions() if decisions is None else decisions
         self.config = config or StateConfig()
         self.windows = self.config.windows
         self.positions = np.zeros(len(SOURCES), np.int64)
@@ -182,6 +184,9 @@ class Partition:
 
     def _fold_engagements(self, source: int, decoded: Decoded[EngagementColumns]) -> list[Refusal]:
         decoded, time = self._in_time(decoded)
+        if self.decisions:
+            decoded, time = self._without_forgotten(source, decoded, time)
+            self.decisions.trust(decoded.columns)
         rows = self._rows_of(decoded)
         if rows is None:
             return self._fold_engagements(source, _without_bad_users(decoded))
@@ -192,8 +197,12 @@ class Partition:
         offsets = np.array(decoded.offsets, np.int64)
         fates = self._fates_of(source, columns.ids, undo, rows, offsets, time)
         packed = pack_engagements(columns, source, time, self.network[rows].astype(np.int64), undo)
+        shown = fates.take & ~undo
+        if self.decisions:
+            fates.take[self.decisions.is_blocked(columns, time)] = False
+            shown &= fates.take & ~self.decisions.is_hidden(columns)
         np.maximum.at(self.last, rows[fates.take], time[fates.take])
-        self._keep_evidence(columns, rows, fates.take & ~undo)
+        self._keep_evidence(columns, rows, shown)
         self._stage(rows, packed, fates.take)
         self._count_fates(source, offsets, fates)
         return decoded.refusals
@@ -240,6 +249,8 @@ class Partition:
 
     def _fold_posts(self, decoded: Decoded[PostColumns]) -> list[Refusal]:
         decoded, time = self._in_time(decoded)
+        if self.decisions:
+            decoded, time = self._without_forgotten(POSTS, decoded, time)
         rows = self._rows_of(decoded)
         if rows is None:
             return self._fold_posts(_without_bad_users(decoded))
@@ -253,7 +264,9 @@ class Partition:
         return decoded.refusals
 
     def _fold_profiles(self, decoded: Decoded[ProfileColumns]) -> list[Refusal]:
-        decoded, _ = self._in_time(decoded)
+        decoded, time = self._in_time(decoded)
+        if self.decisions:
+            decoded, _ = self._without_forgotten(PROFILES, decoded, time)
         rows = self._rows_of(decoded)
         if rows is None:
             return self._fold_profiles(_without_bad_users(decoded))
@@ -303,6 +316,16 @@ class Partition:
         if len(time):
             self.as_of = max(self.as_of, int(time.max()))
         return decoded, time
+
+    def _without_forgotten(
+        self, source: int, decoded: Decoded[_C], time: NDArray[np.int64]
+    ) -> tuple[Decoded[_C], NDArray[np.int64]]:
+        """Leave out what is of forgotten users, and count it."""
+        gone = self.decisions.is_forgotten(decoded.columns, time)
+        if not gone.any():
+            return decoded, time
+        self._count(source, FORGOTTEN, np.array(decoded.offsets, np.int64)[gone])
+        return decoded.select(np.flatnonzero(~gone).tolist()), time[~gone]
 
     def _rows_of(self, decoded: Decoded[_C]) -> NDArray[np.int64] | None:
         """Return the rows of the events' users, new ones where there are none; None if a user's id is none."""

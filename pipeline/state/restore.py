@@ -27,6 +27,7 @@ from pipeline.state.codec import (
 )
 from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
+from pipeline.state.forgetting import drop_rows
 from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
 from pipeline.state.partition import Partition
 from pipeline.state.profiles import Profiles
@@ -69,8 +70,18 @@ class Restore:
                 self._add_origin(key, value or b"")
             elif value is not None:
                 rows.append((key, value))
-        if rows:
-            self._add_rows(rows)
+            else:
+                self._add_rows(rows)
+                rows = []
+                self._drop(key)
+        self._add_rows(rows)
+
+    def _drop(self, key: bytes) -> None:
+        for row in drop_rows(self.partition, [key.decode()]).tolist():
+            self._large.pop(row, None)
+            self._overwritten.discard(row)
+            # Nothing is owed of it.
+            self._planned[row] = True
 
     def _add_origin(self, key: bytes, value: bytes) -> None:
         found = decode_origin(key, value)
@@ -96,6 +107,8 @@ class Restore:
         part.fates[:] = rest[sources:]
 
     def _add_rows(self, records: list[Record]) -> None:
+        if not records:
+            return
         part = self.partition
         read = _read(records)
         index = part.index

@@ -19,6 +19,7 @@ from pipeline.state.sources import SOURCES
 from pipeline.streams import engagement
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters
+from pipeline.streams.decisions import DecisionsFollower
 from pipeline.streams.recovery import BulkTableManager
 from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
@@ -39,6 +40,7 @@ class App(faust.App):
     engagement: EngagementTable
     rounds: CommitRounds
     dead_letters: DeadLetters
+    decisions: DecisionsFollower
 
     def _crash(self, reason: BaseException) -> None:
         """Crash, and end the process even if a part of it does not stop."""
@@ -55,7 +57,13 @@ class App(faust.App):
         # Folding makes no cycles; the collector would walk over millions of rows.
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
+        self.decisions.start()
         await super().on_first_start()
+
+    async def on_stop(self) -> None:
+        """Stop following what the app started by itself."""
+        await super().on_stop()
+        await self.decisions.stop()
 
 
 def create_app(settings: Settings, name: str | None = None) -> App:
@@ -100,6 +108,7 @@ def create_app(settings: Settings, name: str | None = None) -> App:
     app.engagement = EngagementTable(app, settings=settings)
     app.tables.add(app.engagement)
     app.dead_letters = DeadLetters(settings.topic_prefix + "dead-letters")
+    app.decisions = DecisionsFollower(settings, app.engagement)
     app.rounds = CommitRounds(app, app.engagement, settings)
     topic = app.topic(*(settings.topic_prefix + name for name in SOURCES), schema=FetchedSchema(), acks=False)
     engagement.declare(app, app.engagement, topic)

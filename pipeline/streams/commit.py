@@ -53,9 +53,10 @@ ROW_COST_S: Final = 20e-6
 class _Plan:
     """What a round writes, taken at one moment between two folds."""
 
-    rows: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    scores: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    details: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    rows: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
+    """Of each record: the partition, the key, and the value or None for a tombstone."""
+    scores: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
+    details: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
     contributions: list[tuple[int, AccountContribution]] = field(default_factory=list)
     """Of accounts in a partition; they go to that of the person."""
     told: list[tuple[Partition, int, list[str]]] = field(default_factory=list)
@@ -170,6 +171,9 @@ class CommitRounds:
 
     def _plan_partition(self, plan: _Plan, part: Partition, now: int, limit: int | None) -> None:
         emission = self._table.emissions[part.number]
+        for key in self._table.take_forgotten(part.number):
+            for records in (plan.rows, plan.scores, plan.details):
+                records.append((part.number, key, None))
         before = time.monotonic()
         dues = emission.due(part, now, limit)
         dirty = np.flatnonzero(part.dirty[: len(part)])

@@ -167,6 +167,12 @@ class Emission:
         self._details_owed[rows] = False
         return rows
 
+    def drop(self, part: Partition, rows: NDArray[np.int64]) -> None:
+        """Owe nothing of rows that were taken out of the partition."""
+        self._grow(part)
+        self._owed_since[rows] = -1
+        self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = False
+
     def owe_all(self, part: Partition) -> None:
         """After a recovery: what is owed is due at once."""
         self._grow(part)

@@ -95,6 +95,7 @@ class BulkRecovery(Recovery):
             table.drop(number)
         wanted = sorted(numbers - kept)
         if wanted:
+            await app.decisions.arrived()
             committed = await consumer.committed(inputs)
             started = time.monotonic()
             restores = {number: Restore(table.new_partition(number)) for number in wanted}

@@ -5,8 +5,8 @@ Faust declares its changelog and moves it with the source partitions; what is in
 It is written once per commit and read in bulk, by `commit` and `recovery`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import faust
 import numpy as np
@@ -14,10 +14,16 @@ from faust.stores.base import Store
 from faust.types import TP
 
 from pipeline.deployment import state_config
+from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
+from pipeline.state.decisions import Decisions
+from pipeline.state.forgetting import drop_rows, scrub
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
+
+SCRUBBED: Final = 64
+"""So many forgotten ids, the newest, are looked for again after a recovery: each costs a look through all evidence."""
 
 
 class EngagementStore(Store):
@@ -100,6 +106,9 @@ class EngagementTable(faust.Table):
         super().__init__(app, name="engagement", key_type=bytes, value_type=bytes, **kwargs)
         self.settings = settings
         self._state_config = state_config(settings)
+        self.decisions = Decisions()
+        """What administrators decided, as far as it has arrived."""
+        self._forgotten: dict[int, set[bytes]] = {}
         self._sources = {settings.topic_prefix + name: number for name, number in SOURCE_OF.items()}
 
     def _new_store(self) -> EngagementStore:
@@ -127,18 +136,40 @@ class EngagementTable(faust.Table):
 
     def new_partition(self, number: int) -> Partition:
         """Return an empty partition."""
-        return Partition(number, self._state_config)
+        return Partition(number, self._state_config, self.decisions)
 
     def keep(self, part: Partition) -> None:
         """Own a recovered partition."""
         self.partitions_held[part.number] = part
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
+        # A worker may have crashed within the round that was to delete them.
+        newest = sorted(self.decisions.forgotten.items(), key=lambda item: -item[1])
+        self._forget(part, [user for user, _ in newest], [user for user, _ in newest[:SCRUBBED]])
+
+    def forget(self, user: str) -> None:
+        """Take a user out of all partitions held; the next round deletes what was written."""
+        for part in self.partitions_held.values():
+            self._forget(part, [user], [user])
+
+    def _forget(self, part: Partition, users: Sequence[str], actors: Sequence[str]) -> None:
+        keys = [user.encode() for user in users]
+        ours = partitions_of(keys, self.settings.partitions) == part.number if keys else ()
+        self._forgotten.setdefault(part.number, set()).update(
+            key for key, is_ours in zip(keys, ours, strict=True) if is_ours
+        )
+        self.emissions[part.number].drop(part, drop_rows(part, users))
+        scrub(part, actors)
+
+    def take_forgotten(self, number: int) -> set[bytes]:
+        """Return the ids whose records must be deleted, once."""
+        return self._forgotten.pop(number, set())
 
     def drop(self, number: int) -> None:
         """Let a partition go."""
         self.partitions_held.pop(number, None)
         self.emissions.pop(number, None)
+        self._forgotten.pop(number, None)
 
     def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
         """Return where to go on reading: where the fold stands, or else at the committed offset."""

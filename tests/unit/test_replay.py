@@ -44,11 +44,11 @@ def test_the_newest_document_of_each_user_is_the_one_of_the_highest_version() ->
     assert newest[b"n:b"][1:] == ({"shares": 6}, log.values[3])
 
 
-def test_tombstones_say_nothing() -> None:
-    """A record without a value or a key is no document."""
-    log = scores(("n:a", 5, {"likes": 5}), ("n:a", -1, {}), ("n:b", -1, {}))
-    log.keys[2] = None
-    assert list(_newest_documents(log)) == [b"n:a"]
+def test_a_tombstone_takes_a_document_back() -> None:
+    """A record without a key is none."""
+    log = scores(("n:a", 5, {"likes": 5}), ("n:b", 6, {"likes": 6}), ("n:a", -1, {}), ("n:b", -1, {}))
+    log.keys[3] = None
+    assert list(_newest_documents(log)) == [b"n:b"]
 
 
 def test_documents_are_compared_in_the_order_of_the_log() -> None:

@@ -1,0 +1,108 @@
+"""Forgetting and overrides from the API through worker and sink, with the oracle's word at the end."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from pipeline.lookup import keys
+from tests.integration.test_lookup_api import problem
+from tests.support.cluster import Cluster, Role
+from tests.support.eventually import eventually
+from tests.support.keys import bearer, create_key
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def admin(cluster: Cluster) -> Iterator[httpx.Client]:
+    """A client with an administrator's key of a whole pipeline."""
+    for role in ("worker", "sink"):
+        cluster.start(role, CLOUT_DETAILS_INTERVAL_S="0.2")
+    serve = cluster.start("serve").wait_ready()
+    with httpx.Client(base_url=serve.url, timeout=15, headers=bearer(create_key(cluster.settings, "admin"))) as client:
+        eventually(lambda: client.get("/v1/overrides").status_code == 200, 10, "the key is known")
+        yield client
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+def publish(client: httpx.Client, *pairs: tuple[str, str]) -> None:
+    """Publish a like for each actor and target."""
+    now = time.time_ns() // 1_000_000
+    fields: dict[str, Any] = {"kind": "like", "network": "x", "time": now}
+    events = [{**fields, "id": f"x:{next(_numbers)}", "actor": actor, "target": target} for actor, target in pairs]
+    assert client.post("/v1/events", json=events).json()["accepted"] == len(pairs)
+
+
+def likes(client: httpx.Client, user: str) -> int:
+    """Return the likes that a user's document counts; -1 where there is none."""
+    answer = client.get(f"/v1/users/{user}")
+    return int(answer.json()["engagement"]["1h"]["likes"]) if answer.status_code == 200 else -1
+
+
+def actors(client: httpx.Client, user: str) -> list[str]:
+    """Return the actors in a user's details."""
+    answer = client.get(f"/v1/users/{user}/explain")
+    return [actor["actor"] for actor in answer.json()["actors"]] if answer.status_code == 200 else []
+
+
+def forgotten_fates(worker_url: str) -> float:
+    """Return how many records have had the fate `forgotten`."""
+    lines = httpx.get(f"{worker_url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("clout_engagements_forgotten_total{"))
+
+
+def test_a_forgotten_user_leaves_nothing_that_is_served(cluster: Cluster, admin: httpx.Client) -> None:
+    """Score and details go, others' details name nobody, later events have their fate, a crash changes nothing."""
+    publish(admin, *((f"x:a{n}", "x:gone") for n in range(3)), ("x:gone", "x:b"), ("x:a", "x:b"))
+    eventually(lambda: likes(admin, "x:gone") == 3 and likes(admin, "x:b") == 2, 40, "both have scores")
+    eventually(lambda: set(actors(admin, "x:b")) == {"x:gone", "x:a"}, 20, "details name the actors")
+    answer = admin.delete("/v1/users/x:gone")
+    assert answer.status_code == 202
+    remains = {each["topic"].removeprefix(cluster.settings.topic_prefix): each for each in answer.json()["remains"]}
+    assert remains["likes"]["until"] > time.time() * 1000 + 91 * 86_400_000
+    eventually(lambda: likes(admin, "x:gone") == -1, 20, "the score is gone")
+    eventually(lambda: actors(admin, "x:b") == ["x:a"], 20, "others' details name the user no more")
+    with redis.Redis.from_url(cluster.settings.redis) as store:
+        eventually(lambda: not store.exists(keys.details("x:gone"), keys.influencers("x:gone")), 10, "all is gone")
+        assert store.zscore(keys.RANK, "x:gone") is None
+        assert not store.exists(keys.history("x:gone"))
+    worker = next(process for process in cluster.processes if process.name.startswith("worker"))
+    publish(admin, ("x:a9", "x:gone"), ("x:gone", "x:b"))
+    assert isinstance(worker, Role)
+    # The blank profile is the third.
+    eventually(lambda: forgotten_fates(worker.url) == 3, 20, "later events are forgotten")
+    assert likes(admin, "x:b") == 2
+    worker.kill()
+    cluster.start("worker", CLOUT_DETAILS_INTERVAL_S="0.2")
+    publish(admin, ("x:a8", "x:gone"), ("x:a8", "x:b"))
+    eventually(lambda: likes(admin, "x:b") == 3, 60, "the next worker goes on")
+    assert likes(admin, "x:gone") == -1
+    check = cluster.run("replay", "--check")
+    assert check.child.wait(60) == 0, check.output()
+    assert [each["user"] for each in admin.get("/v1/forgotten").json()["users"]] == ["x:gone"]
+    assert admin.delete("/v1/forgotten/x:gone").status_code == 204
+    problem(admin.delete("/v1/forgotten/x:gone"), 404)
+    publish(admin, ("x:a7", "x:gone"))
+    eventually(lambda: likes(admin, "x:gone") == 1, 20, "known again, with what came since")
+
+
+def test_a_blocked_account_moves_no_score(cluster: Cluster, admin: httpx.Client) -> None:
+    """From the decision on, until it is taken back; the oracle agrees."""
+    publish(admin, ("x:farm", "x:b"))
+    eventually(lambda: likes(admin, "x:b") == 1, 40, "it counts")
+    problem(admin.put("/v1/overrides/x:farm", json={"action": "praise"}), 400, "action")
+    assert admin.put("/v1/overrides/x:farm", json={"action": "block", "reason": "sold"}).status_code == 200
+    assert admin.get("/v1/overrides").json()["overrides"][0]["user"] == "x:farm"
+    publish(admin, ("x:farm", "x:b"), ("x:farm", "x:b"))
+    publish(admin, ("x:a", "x:b"))
+    eventually(lambda: likes(admin, "x:b") == 2, 20, "only the other's like counts")
+    check = cluster.run("replay", "--check")
+    assert check.child.wait(60) == 0, check.output()
+    assert admin.delete("/v1/overrides/x:farm").status_code == 204
+    problem(admin.delete("/v1/overrides/x:farm"), 404)
