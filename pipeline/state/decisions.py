@@ -50,6 +50,10 @@ class Decisions:
             gone |= _since(known, columns.actors, time)
         return gone
 
+    def is_forgotten_key(self, key: bytes | None) -> bool:
+        """Tell whether a record's key is a forgotten user."""
+        return key is not None and key.decode("utf-8", "replace") in self.forgotten
+
     def is_blocked(self, columns: EngagementColumns, time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which engagements count for nothing, bool[n]."""
         return _since(self.blocked, columns.actors, time)

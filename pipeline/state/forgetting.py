@@ -6,9 +6,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scoring.model import MODEL
 from pipeline.state.lines import FIELD, UNIT, as_units
+from pipeline.state.linking import Tidings
 from pipeline.state.partition import Partition
-from schemas import is_user_id
+from pipeline.state.persons import NOTHING
+from schemas import AccountContribution, Levels, is_user_id
 
 CHUNK: Final = 16_384
 """Rows whose text is looked through at once: some 10 MB."""
@@ -43,6 +46,24 @@ def drop_rows(part: Partition, users: Iterable[str]) -> NDArray[np.int64]:
         del part.index[part.ids[row]]
         part.ids[row] = b""
     return rows
+
+
+def farewells(part: Partition, users: Iterable[str], now: int) -> list[AccountContribution]:
+    """Return what tells the persons of users' accounts that these contribute no more; ask before `drop_rows`."""
+    tied = part.linking.accounts
+    if not tied:
+        return []
+    common = (Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, MODEL, part.version, now, part.as_of)
+    return [
+        AccountContribution(person, user, False, *common)
+        for user in users
+        if (row := part.index.get(user.encode())) in tied and row is not None
+        for person in _persons(part.linking.tidings(row))
+    ]
+
+
+def _persons(tidings: Tidings) -> list[str]:
+    return [*tidings.former, *([tidings.person] if tidings.person is not None else [])]
 
 
 def scrub(part: Partition, actors: Sequence[str]) -> NDArray[np.int64]:

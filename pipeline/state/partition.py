@@ -289,6 +289,11 @@ class Partition:
 
     def _fold_links(self, source: int, records: Records) -> list[Refusal]:
         limit, future_ms = self.config.record_limit, self.config.future_ms
+        if self.decisions.forgotten:
+            kept = [i for i, key in enumerate(records.keys) if not self.decisions.is_forgotten_key(key)]
+            others = np.setdiff1d(np.array(records.offsets, np.int64), [records.offsets[i] for i in kept])
+            self._count(source, FORGOTTEN, others)
+            records = records.pick(kept)
         if source == IDENTITIES:
             folded = fold_identities(self, records, limit, future_ms)
         else:

@@ -21,7 +21,7 @@ _N = TypeVar("_N", np.float64, np.int64)
 LEVEL_DIGITS: Final = 6
 """Decimals of a level on the wire: a ten-thousandth of a point of the score."""
 
-_NOTHING: Final = Windows(*[Counts(0, 0, 0, 0)] * 4)
+NOTHING: Final = Windows(*[Counts(0, 0, 0, 0)] * 4)
 
 
 def standing(partition: Partition, rows: NDArray[np.int64], as_of: int | None = None) -> tuple[Features, Scores]:
@@ -172,7 +172,7 @@ def contributions(partition: Partition, rows: NDArray[np.int64], now: int) -> di
         tidings = partition.linking.tidings(row)
         account, common = partition.ids[row].decode(), (MODEL, partition.version, now, partition.as_of)
         told[row] = [
-            AccountContribution(each, account, False, Levels(0.0, 0.0, 0.0), _NOTHING, 0, 100, None, *common)
+            AccountContribution(each, account, False, Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, *common)
             for each in tidings.former
         ]
         if tidings.person is not None:

@@ -28,6 +28,11 @@ class Records:
         """Return the number of records."""
         return len(self.offsets)
 
+    def pick(self, places: list[int]) -> "Records":
+        """Return the run with some of its records."""
+        columns = ([column[i] for i in places] for column in (self.offsets, self.timestamps, self.keys, self.values))
+        return Records(self.first, self.end, *columns)  # type: ignore[arg-type]
+
     def since(self, position: int) -> "Records":
         """Return the part at `position` and after it."""
         start = next((i for i, offset in enumerate(self.offsets) if offset >= position), len(self))

@@ -174,6 +174,7 @@ class CommitRounds:
         for key in self._table.take_forgotten(part.number):
             for records in (plan.rows, plan.scores, plan.details):
                 records.append((part.number, key, None))
+        plan.contributions.extend((part.number, each) for each in self._table.take_farewells(part.number))
         before = time.monotonic()
         dues = emission.due(part, now, limit)
         dirty = np.flatnonzero(part.dirty[: len(part)])

@@ -13,14 +13,16 @@ import numpy as np
 from faust.stores.base import Store
 from faust.types import TP
 
+from pipeline.clock import system_clock
 from pipeline.deployment import state_config
 from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.decisions import Decisions
-from pipeline.state.forgetting import drop_rows, scrub
+from pipeline.state.forgetting import drop_rows, farewells, scrub
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
+from schemas import AccountContribution
 
 SCRUBBED: Final = 64
 """So many forgotten ids, the newest, are looked for again after a recovery: each costs a look through all evidence."""
@@ -109,6 +111,7 @@ class EngagementTable(faust.Table):
         self.decisions = Decisions()
         """What administrators decided, as far as it has arrived."""
         self._forgotten: dict[int, set[bytes]] = {}
+        self._farewells: dict[int, list[AccountContribution]] = {}
         self._sources = {settings.topic_prefix + name: number for name, number in SOURCE_OF.items()}
 
     def _new_store(self) -> EngagementStore:
@@ -158,8 +161,13 @@ class EngagementTable(faust.Table):
         self._forgotten.setdefault(part.number, set()).update(
             key for key, is_ours in zip(keys, ours, strict=True) if is_ours
         )
+        self._farewells.setdefault(part.number, []).extend(farewells(part, users, system_clock()))
         self.emissions[part.number].drop(part, drop_rows(part, users))
         scrub(part, actors)
+
+    def take_farewells(self, number: int) -> list[AccountContribution]:
+        """Return what forgotten accounts have to tell the persons they belonged to, once."""
+        return self._farewells.pop(number, [])
 
     def take_forgotten(self, number: int) -> set[bytes]:
         """Return the ids whose records must be deleted, once."""
@@ -170,6 +178,7 @@ class EngagementTable(faust.Table):
         self.partitions_held.pop(number, None)
         self.emissions.pop(number, None)
         self._forgotten.pop(number, None)
+        self._farewells.pop(number, None)
 
     def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
         """Return where to go on reading: where the fold stands, or else at the committed offset."""

@@ -8,12 +8,13 @@ from pipeline.scoring import model
 from pipeline.state.codec import encode_rows
 from pipeline.state.decisions import Decisions
 from pipeline.state.documents import details_documents
-from pipeline.state.forgetting import drop_rows, scrub
+from pipeline.state.forgetting import drop_rows, farewells, scrub
 from pipeline.state.partition import FATES, FORGOTTEN, SMALL_LIMIT, Partition
 from pipeline.state.records import Records
 from pipeline.state.restore import Restore
+from pipeline.state.sources import IDENTITIES
 from pipeline.state.view import features
-from schemas import Engagement, Forgotten, Override
+from schemas import Engagement, Forgotten, Identity, Override
 from tests.unit.state.log import NOW
 
 BIG = SMALL_LIMIT + 20
@@ -148,3 +149,17 @@ def test_an_allowed_account_is_not_taken_for_a_busy_one() -> None:
     allowed = folded([busy], Override("", "x:a", "block", 0), Override("", "x:a", "allow", 0))
     assert score(allowed, "x:b") == score(folded([plain]), "x:b")
     assert score(allowed, "x:b") > score(folded([busy]), "x:b")
+
+
+def test_a_forgotten_account_takes_leave_of_its_person() -> None:
+    """What it contributed counts no more; what identities say of it later is forgotten too."""
+    part = folded([like(1, "x:a", "x:gone")])
+    part.linking.link(part.index[b"x:gone"], "x:person")
+    (farewell,) = farewells(part, ["x:gone", "x:other"], NOW)
+    assert (farewell.user, farewell.account, farewell.linked) == ("x:person", "x:gone", False)
+    part.decisions.add(Forgotten("", "x:gone", NOW))
+    drop_rows(part, ["x:gone"])
+    identity = msgspec.json.encode(Identity("x:gone", "x:person", NOW))
+    part.fold(IDENTITIES, Records(0, 1, [0], [NOW], [b"x:gone"], [identity]))
+    assert part.fates[FORGOTTEN] == 1
+    assert b"x:gone" not in part.index
