@@ -3,7 +3,7 @@ The oracle: folds the same topics without Faust, in other batches, and compares.
 
 For each user the newest record of `clout.scores` names the offsets that its partition had folded. The log is folded to
 exactly these, scored at the document's `as_of`, and the result must be the document: score, factors, networks,
-engagement and engagers.
+engagement and engagers. What linked accounts have told their persons is checked the same way.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import numpy as np
 from aiokafka import TopicPartition
 from cyclopts import Parameter
 
+from pipeline.contributed import Contributed
 from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
 from pipeline.errors import StoreUnavailableError
@@ -118,6 +119,7 @@ class Oracle:
         self._beginning = beginning
         self._config = state_config(settings)
         self._decisions = Decisions()
+        self._contributed = Contributed()
 
     async def check(self, stored: "Stored | None") -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
@@ -128,6 +130,7 @@ class Oracle:
         for override in control.all(Override):
             self._decisions.add(override)
         async with LogReader(self._settings) as reader:
+            self._contributed = await Contributed.read(reader, self._settings)
             for number in range(self._settings.partitions):
                 logs = await self._read(reader, number)
                 await self._check_partition(number, logs, stored, report)
@@ -189,8 +192,24 @@ class Oracle:
                 report.missing.append(user.decode())
             elif part.owed[row]:
                 report.behind.append(user.decode())
+        self._check_contributions(part, logs, report)
         if stored is not None:
             await stored.compare({user: value for user, (_, _, value) in newest.items()}, report)
+
+    def _check_contributions(self, end: Partition, logs: dict[str, Log], report: Report) -> None:
+        """Compare what the accounts of a partition contribute with the log; `end` has all of it."""
+        part = self._new_partition(end.number, logs)
+        begin = part.positions.copy()
+        for offsets, told in self._contributed.by_offsets(end):
+            wanted = [offsets.get(name, 0) for name in SOURCES]
+            if (begin > wanted).any():
+                continue
+            if (part.positions > wanted).any():
+                part = self._new_partition(end.number, logs)
+            self._fold(part, logs, offsets)
+            report.compared += len(told)
+            report.differences += self._contributed.differences(part, told)
+        report.differences += self._contributed.disagreements(end)
 
     @staticmethod
     def _fold(part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> None:

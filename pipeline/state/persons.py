@@ -143,7 +143,9 @@ def _networks_of(partition: Partition, row: int, own: NDArray[np.float64], oldes
     }
 
 
-def contributions(partition: Partition, rows: NDArray[np.int64], now: int) -> dict[int, list[AccountContribution]]:
+def contributions(
+    partition: Partition, rows: NDArray[np.int64], now: int, as_of: int | None = None
+) -> dict[int, list[AccountContribution]]:
     """
     Return what the accounts among some settled rows have to tell the persons they belong to, and those they left.
 
@@ -151,13 +153,15 @@ def contributions(partition: Partition, rows: NDArray[np.int64], now: int) -> di
         partition: Settled.
         rows: int64[n], without repetition.
         now: Unix ms, when it is computed.
+        as_of: Unix ms, not before the partition's own; that by default.
     """
     tied = partition.linking.accounts
     places = np.array([i for i, row in enumerate(rows.tolist()) if row in tied] if tied else [], np.int64)
     if not len(places):
         return {}
     rows = rows[places]
-    seen = features(partition, rows)
+    as_of = partition.as_of if as_of is None else as_of
+    seen = features(partition, rows, as_of)
     told: dict[int, list[AccountContribution]] = {}
     columns = zip(
         rows.tolist(),
@@ -170,7 +174,7 @@ def contributions(partition: Partition, rows: NDArray[np.int64], now: int) -> di
     )
     for row, parts, counts, engagers, authenticity, last in columns:
         tidings = partition.linking.tidings(row)
-        account, common = partition.ids[row].decode(), (MODEL, partition.version, now, partition.as_of)
+        account, common = partition.ids[row].decode(), (MODEL, partition.version, now, as_of)
         told[row] = [
             AccountContribution(each, account, False, Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, *common)
             for each in tidings.former
