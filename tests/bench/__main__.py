@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", choices=("fold", "sink", "latency"), default=None)
+    parser.add_argument("--only", choices=("fold", "sink", "latency", "http"), default=None)
     options = parser.parse_args()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -38,6 +38,10 @@ def main() -> None:
             from tests.bench.latency import latency
 
             results["latency"] = latency(guard, directory)
+        if options.only in (None, "http"):
+            from tests.bench.http import http
+
+            results["http"] = http(guard, directory)
     BUILD.mkdir(exist_ok=True)
     path = BUILD / "bench.json"
     kept = json.loads(path.read_text()) if path.exists() else {}

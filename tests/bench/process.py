@@ -18,6 +18,11 @@ def machine_usage() -> float:
     return (user + nice + system + irq + softirq) / _TICK
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that is resident."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def peak_bytes(pid: int) -> int:
     """Return the most memory that was resident at once."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
