@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -13,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.lookup import keys
+from pipeline.lookup.card import explain_card, score_card, time_text
 from pipeline.lookup.connection import connect
+from pipeline.lookup.history.series import Series
 from pipeline.lookup.hub import Hub
 from pipeline.lookup.store import ScoreStore
 from pipeline.lookup.stream import Entry, Stream
@@ -22,21 +23,33 @@ from schemas import Details, ScoreDocument
 
 _WATCH_TIMEOUT_S: Final = 5.0
 _WAIT_S: Final = 60.0
+_TEXT_COLUMNS: Final = frozenset({"user", "handle", "bucket", "as of", "factor", "actor", "post", "tag"})
 
 _decode_document = msgspec.json.Decoder(ScoreDocument).decode
 _decode_details = msgspec.json.Decoder(Details).decode
 
 
 async def show_scores(redis_url: str, users: Sequence[str]) -> int:
-    """Print the score of each user; return 1 when one has none."""
+    """
+    Print the score of each user, with its changes; return 1 when one has none.
+
+    On a terminal, all about the score of a single user.
+    """
+    names = [keys.AS_OF, *map(keys.user, users), *map(keys.history, users)]
     async with aclosing(ScoreStore.from_url(redis_url)) as store:
-        documents = await store.get_many(users)
-    rows = [
-        _score_row(_decode_document(document)) if document else (user, "-", "-", "-", "-", "-")
-        for user, document in zip(users, documents, strict=True)
+        as_of, *values = await store.values(names)
+    found = [
+        (_decode_document(document) if document else None, Series.decode(history))
+        for document, history in zip(values[: len(users)], values[len(users) :], strict=True)
     ]
-    _print(("user", "score", "previous", "bucket", "engagers", "as of"), rows)
-    return 0 if all(documents) else 1
+    now = int(as_of or 0)
+    document, series = found[0] if len(found) == 1 else (None, Series([]))
+    if document is not None and sys.stdout.isatty():
+        Console().print(score_card(document, series, max(now, document.as_of)))
+    else:
+        columns = ("user", "score", "previous", "bucket", "engagers", "as of", "day", "week", "month")
+        _print(columns, [_score_row(user, *known, now) for user, known in zip(users, found, strict=True)])
+    return 0 if all(document for document, _ in found) else 1
 
 
 async def show_top(redis_url: str, network: str | None, limit: int) -> int:
@@ -54,11 +67,16 @@ async def show_top(redis_url: str, network: str | None, limit: int) -> int:
 async def show_details(redis_url: str, user: str) -> int:
     """Print what stands behind a score; return 1 when nothing is known."""
     async with aclosing(ScoreStore.from_url(redis_url)) as store:
-        document = await store.details(user)
-    if document is None:
-        sys.stderr.write(f"clout: no details are known of {user}\n")
-        return 1
-    details = _decode_details(document)
+        document, stored = await store.values([keys.user(user), keys.details(user)])
+        if stored is None:
+            sys.stderr.write(f"clout: no details are known of {user}\n")
+            return 1
+        details = _decode_details(stored)
+        actors = [entry.actor for entry in details.actors]
+        scores = {actor: score for actor, score in zip(actors, await store.scores(actors), strict=True) if score}
+    if sys.stdout.isatty():
+        Console().print(explain_card(_decode_document(document) if document else None, details, scores))
+        return 0
     _print(("factor", "points"), [(entry.factor, f"{entry.points:+.2f}") for entry in details.contributions])
     _print(("actor", "engagements"), [(entry.actor, str(entry.count)) for entry in details.actors])
     _print(("post", "engagements"), [(entry.object, str(entry.count)) for entry in details.posts])
@@ -89,15 +107,23 @@ async def show_changes(redis_url: str, wish: Wish) -> int:
         await redis.aclose()
 
 
-def _score_row(document: ScoreDocument) -> tuple[str, ...]:
+def _score_row(user: str, document: ScoreDocument | None, series: Series, as_of: int) -> tuple[str, ...]:
+    if document is None:
+        return (user, *"--------")
+    changes = series.changes(max(as_of, document.as_of), document.score)
     return (
         document.user,
         f"{document.score:.2f}",
         "-" if document.previous is None else f"{document.previous:.2f}",
         document.bucket,
         str(document.engagers),
-        _time(document.as_of),
+        time_text(document.as_of),
+        *(_change(change) for change in (changes.day, changes.week, changes.month)),
     )
+
+
+def _change(change: float | None) -> str:
+    return "-" if change is None else f"{change:+.2f}"
 
 
 def _print_change(entry: Entry) -> None:
@@ -106,7 +132,7 @@ def _print_change(entry: Entry) -> None:
         sys.stdout.write(f"{entry.kind}\t{entry.user or entry.data.decode()}\n")
         return
     moved = 0.0 if change.previous is None else change.score - change.previous
-    line = (_time(change.time), change.user, f"{change.score:.2f}", f"{moved:+.2f}", change.bucket)
+    line = (time_text(change.time), change.user, f"{change.score:.2f}", f"{moved:+.2f}", change.bucket)
     if not sys.stdout.isatty():
         sys.stdout.write("\t".join(line) + "\n")
         return
@@ -119,11 +145,7 @@ def _print(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         return
     table = Table(box=None, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in {"rank", "score", "points", "engagements"} else "left")
+        table.add_column(column, justify="left" if column in _TEXT_COLUMNS else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

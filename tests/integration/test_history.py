@@ -99,6 +99,15 @@ async def test_the_last_score_of_an_hour_waits_in_the_outbox(store: Redis) -> No
     assert await told(store) == [closed, b"0 0 0 0 x:a"]
 
 
+async def test_a_user_who_was_silent_for_years_changes_from_the_score_that_held(store: Redis) -> None:
+    """It is older than all that is kept, but still what was known a day ago."""
+    await write(store, score_at(NOW - 900 * DAY_MS, 70.0, 1), score_at(NOW - 800 * DAY_MS, 80.0, 2))
+    await write(store, score_at(NOW, 10.0, 3))
+    found = await series(store)
+    assert found.points == [Point(NOW - 800 * DAY_MS, 80.0), Point(NOW, 10.0)]
+    assert found.changes(NOW, 10.0).day == -70.0
+
+
 async def test_what_is_read_again_changes_nothing(store: Redis) -> None:
     """Scores and points of the past that are there already."""
     scores = [score_at(NOW + n * MINUTE_MS, 50.0 + n, n) for n in range(5)]
@@ -136,7 +145,7 @@ async def test_a_number_of_two_users_means_the_first_in_the_order_of_bytes(store
 
 
 POINTS = st.lists(
-    st.tuples(st.integers(0, 30 * 24 * 60).map(lambda minutes: minutes * 20_000), st.integers(100, 10_000)),
+    st.tuples(st.integers(0, 500 * 24 * 180).map(lambda thirds: thirds * 20_000), st.integers(100, 10_000)),
     min_size=1,
     max_size=60,
     unique_by=lambda point: point[0],

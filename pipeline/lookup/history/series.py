@@ -5,8 +5,8 @@ The string is 8 bytes of version, then 8 bytes for each point, oldest first, all
 the upper 48 bits, the score in hundredths of a point in the lower 16.
 There is a point where the score changed: until the next one it holds.
 
-Only the last point is kept of each minute of the newest 24 h, of each hour of the newest 14 d, and of each day of the
-newest 400 d. So a series has 2,200 points at most, and a quiet user's a handful.
+Only the last point is kept of each minute of the newest 24 h, of each hour of the newest 14 d, of each day of the
+newest 400 d, and of all that is older. So a series has 2,200 points at most, and a quiet user's a handful.
 """
 
 import struct
@@ -107,7 +107,7 @@ def thinned(points: list[Point]) -> list[Point]:
     kept: dict[tuple[int, int], Point] = {}
     for point in points:
         age = now - point.time
-        if age < DAYS_KEPT_MS:
-            slot_ms = MINUTE_MS if age < MINUTES_KEPT_MS else HOUR_MS if age < HOURS_KEPT_MS else DAY_MS
-            kept[slot_ms, point.time // slot_ms] = point
+        slot_ms = MINUTE_MS if age < MINUTES_KEPT_MS else HOUR_MS if age < HOURS_KEPT_MS else DAY_MS
+        # What is older than all that is kept is one slot: its last score held when the rest began.
+        kept[(slot_ms, point.time // slot_ms) if age < DAYS_KEPT_MS else (0, 0)] = point
     return list(kept.values())

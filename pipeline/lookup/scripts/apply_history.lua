@@ -24,24 +24,22 @@ end
 local function slot_of(age)
   if age < DAY then return MINUTE end
   if age < 14 * DAY then return HOUR end
-  return DAY
+  return age < 400 * DAY and DAY or math.huge
 end
 
--- Keeps the last point of each minute of the newest 24 h, of each hour of 14 d, of each day of 400 d.
+-- Keeps the last point of each minute of the newest 24 h, of each hour of 14 d, of each day of 400 d, and of all before.
 local function thinned(series)
   local last = #series / 8 - 1
   local now = point_at(series, last)
   local kept = { sub(series, 1, 8) }
   for i = 1, last do
     local time = point_at(series, i)
-    if now - time < 400 * DAY then
-      local slot, is_last = slot_of(now - time), i == last
-      if not is_last then
-        local next_time = point_at(series, i + 1)
-        is_last = slot_of(now - next_time) ~= slot or math.floor(next_time / slot) ~= math.floor(time / slot)
-      end
-      if is_last then kept[#kept + 1] = sub(series, 8 * i + 1, 8 * i + 8) end
+    local slot, is_last = slot_of(now - time), i == last
+    if not is_last then
+      local next_time = point_at(series, i + 1)
+      is_last = slot_of(now - next_time) ~= slot or math.floor(next_time / slot) ~= math.floor(time / slot)
     end
+    if is_last then kept[#kept + 1] = sub(series, 8 * i + 1, 8 * i + 8) end
   end
   return table.concat(kept)
 end
