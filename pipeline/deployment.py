@@ -1,5 +1,6 @@
 """The part of the settings that the state depends on, for all who fold: the worker and the oracle."""
 
+from pipeline.scoring.spikes import SpikeConfig
 from pipeline.settings import Settings
 from pipeline.state.partition import StateConfig
 
@@ -11,4 +12,9 @@ def state_config(settings: Settings) -> StateConfig:
         dedupe_ids=settings.dedupe_ids,
         future_ms=settings.future_limit_s * 1000,
         record_limit=settings.record_limit_bytes,
+        spikes=SpikeConfig(
+            evidence=settings.spike_evidence,
+            least=settings.spike_least,
+            cooldown_seconds=settings.spike_cooldown_s,
+        ),
     )

@@ -17,6 +17,7 @@ ENGAGEMENTS_DEAD_LETTERED = Gauge("clout_engagements_dead_lettered_total", "Reco
 DEAD_LETTERS = Counter("clout_dead_letters_total", "Records written to the dead letters.", ["reason"])
 SCORE_UPDATES_EMITTED = Counter("clout_score_updates_emitted_total", "Score documents written to the topic.")
 DETAILS_EMITTED = Counter("clout_details_emitted_total", "Details documents written to the topic.")
+SPIKES_EMITTED = Counter("clout_spikes_emitted_total", "Records of spikes written to the topic: opened, grown, closed.")
 SCORES_OWED = Gauge("clout_scores_owed", "Users whose newest score waits to be emitted.")
 UNCOMMITTED = Gauge("clout_rounds_uncommitted", "Input partitions folded further than they are committed.")
 ROWS = Gauge("clout_rows", "Accounts in the engagement table.", ["partition"])

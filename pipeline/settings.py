@@ -107,6 +107,13 @@ class Settings(BaseSettings):
     """.. and this many records of a topic's partition, whichever is less."""
     future_limit_s: int = Field(default=300, ge=0)
     """An event time further ahead of its Kafka timestamp is a dead letter."""
+    spike_evidence: float = Field(default=14.5, ge=3, le=1000)
+    """How surprising engagement must be to open a spike, as the logarithm of odds; one less finds spikes a tenth sooner
+    and makes false alerts three times as common."""
+    spike_least: int = Field(default=10, ge=1)
+    """Engagements that a spike needs at least."""
+    spike_cooldown_s: int = Field(default=900, ge=60)
+    """A spike ends when so long nothing rose above twice the baseline; what follows sooner belongs to it."""
     record_limit_bytes: int = Field(default=65_536, ge=1024)
     """A longer record is a dead letter."""
 

@@ -77,6 +77,7 @@ def scrub(part: Partition, actors: Sequence[str]) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     part.settle()
     touched = [row for row, evidence in part.evidence.items() if evidence.forget(actors)]
+    touched += part.spikes.scrub(actors)
     needles = [actor.encode() + FIELD.encode() for actor in actors]
     lengths = part.small_rows.lines.lengths[: len(part)]
     rows = np.flatnonzero(lengths)

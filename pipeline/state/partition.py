@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import weights
+from pipeline.scoring.spikes import SPIKES, SpikeConfig
 from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
 from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
 from pipeline.state.decisions import Decisions
 from pipeline.state.decode import Decoded, Decoder
 from pipeline.state.evidence import Evidence
+from pipeline.state.history import past_of
 from pipeline.state.horizon import HeldIds, IdHorizon
 from pipeline.state.large import LargeRows
 from pipeline.state.lines import lines_of
@@ -30,6 +32,8 @@ from pipeline.state.sections import Section
 from pipeline.state.slabs import ranges
 from pipeline.state.small import SmallRows
 from pipeline.state.sources import IDENTITIES, KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
+from pipeline.state.spike_rows import SpikeRows
+from pipeline.state.watches import Past
 from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
 
 SMALL_LIMIT: Final = 64
@@ -55,6 +59,7 @@ class StateConfig:
     """Records of a partition; each engagement topic gets its even part."""
     future_ms: int = 300_000
     record_limit: int = 65_536
+    spikes: SpikeConfig = SPIKES
 
 
 _C = TypeVar("_C", bound=Columns)
@@ -83,7 +88,8 @@ class Partition:
         self.small_rows = SmallRows()
         self.profiles = Profiles()
         self.linking = Linking()
-        self.sections: tuple[Section, ...] = (self.profiles, self.linking)
+        self.spikes = SpikeRows(self.config.spikes)
+        self.sections: tuple[Section, ...] = (self.profiles, self.linking, self.spikes)
         """What only some rows have."""
         self.evidence: dict[int, Evidence] = {}
         self.large_rows = LargeRows(self.windows)
@@ -114,8 +120,7 @@ class Partition:
         self._engagements = {
             source: Decoder(Engagement, EngagementColumns, limit, kind=kind) for source, kind in KIND_OF_SOURCE.items()
         }
-        self._posts = Decoder(Post, PostColumns, limit)
-        self._profiles = Decoder(Profile, ProfileColumns, limit)
+        self._posts, self._profiles = Decoder(Post, PostColumns, limit), Decoder(Profile, ProfileColumns, limit)
         self._ticks = Decoder(Tick, TickColumns, limit)
         self._staged_rows: list[NDArray[np.int64]] = []
         self._staged: list[NDArray[np.void]] = []
@@ -366,6 +371,7 @@ class Partition:
             applied[: len(self.applied)] = self.applied
             self.applied = applied
         self.small_rows.make_room(room)
+        self.spikes.grow(room)
         self._room = room
 
     def _fates_of(
@@ -400,6 +406,11 @@ class Partition:
             big = big[:: -(-len(big) // EVIDENCE_A_RUN)]
             for row, i in zip(rows[big].tolist(), big.tolist(), strict=True):
                 self.evidence[row].add(columns.actors[i], columns.objects[i], columns.tags[i])
+        spiking = np.flatnonzero(take & self.spikes.is_collecting[rows])
+        if len(spiking):
+            spiking = spiking[:: -(-len(spiking) // EVIDENCE_A_RUN)]
+            for row, i in zip(rows[spiking].tolist(), spiking.tolist(), strict=True):
+                self.spikes.name(row, columns.actors[i], columns.objects[i])
 
     def _stage(self, rows: NDArray[np.int64], packed: NDArray[np.void], take: NDArray[np.bool_]) -> None:
         if not take.all():
@@ -428,6 +439,8 @@ class Partition:
         """Apply what is staged: afterwards the rows are the log's up to `positions`."""
         self._apply_staged()
         self.large_rows.settle()
+        self.spikes.pass_time(self.as_of // 1000)
+        self.dirty[self.spikes.tell(self.ids, self.version)] = True
 
     def _apply_staged(self) -> None:
         self.large_rows.advance(self.as_of // 1000)
@@ -437,6 +450,7 @@ class Partition:
         self._staged_rows, self._staged, self._waiting = [], [], 0
         order = np.argsort(rows, kind="stable")
         rows, packed = rows[order], packed.take(order)
+        self.spikes.fold(rows, packed, self.as_of // 1000, self._past, self._kept)
         is_small = self.large[rows] < 0
         small, big = np.flatnonzero(is_small), np.flatnonzero(~is_small)
         if len(big):
@@ -447,6 +461,14 @@ class Partition:
             crowded = touched[self.small_rows.events.lengths[touched] > SMALL_LIMIT]
             if len(crowded):
                 self._make_large(crowded)
+
+    def _past(self, rows: NDArray[np.int64]) -> Past:
+        """Return what rows had before what is staged."""
+        return past_of(self.large[rows], self.large_rows, self.small_rows, rows, self.as_of // 1000)
+
+    def _kept(self, row: int) -> NDArray[np.void]:
+        """Return the events of a row before what is staged; a large one keeps none."""
+        return self.small_rows.events.gather(np.array([row]))
 
     def _apply_lines(self) -> None:
         if not self._staged_lines:

@@ -165,10 +165,11 @@ class Restore:
         if part.applied is None:
             return
         n = len(part)
-        ahead = (part.applied[:n] > committed).any(axis=1)
+        ahead: NDArray[np.bool_] = np.any(part.applied[:n] > committed, axis=1)
         part.ahead[:] = part.applied[:n].max(axis=0, initial=0)
         # A round commits after it has emitted: what it planned is out when its offsets are committed.
         part.owed[:n] = ~self._planned[:n] | ahead
+        part.spikes.owe(ahead)
         part.dirty[:n] = False
         part.dirty[list(self._overwritten)] = True
         if not ahead.any():

@@ -61,6 +61,7 @@ class _Plan:
     """Of accounts in a partition; they go to that of the person."""
     told: list[tuple[Partition, int, list[str]]] = field(default_factory=list)
     """Accounts, and the former persons who know when the round is done."""
+    spikes: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     headers: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
     positions: dict[TP, int] = field(default_factory=dict)
 
@@ -71,6 +72,7 @@ class _Plan:
             self.scores = [each for each in self.scores if each[0] not in numbers]
             self.details = [each for each in self.details if each[0] not in numbers]
             self.contributions = [each for each in self.contributions if each[0] not in numbers]
+            self.spikes = [each for each in self.spikes if each[0] not in numbers]
             self.positions = {tp: offset for tp, offset in self.positions.items() if tp.partition not in numbers}
 
 
@@ -85,6 +87,7 @@ class CommitRounds:
         self._scores = settings.topic_prefix + "scores"
         self._details = settings.topic_prefix + "details"
         self._contributions = settings.topic_prefix + "contributions"
+        self._spikes = settings.topic_prefix + "spikes"
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -194,6 +197,8 @@ class CommitRounds:
         for key, value in encode_rows(part, dirty, planned[dirty], part.writer):
             plan.rows.append((number, key, value))
         part.dirty[dirty] = False
+        told = part.spikes.take_told()
+        plan.spikes.extend((number, part.ids[row], record) for row, records in told.items() for record in records)
         positions = {
             TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))
         }
@@ -244,11 +249,14 @@ class CommitRounds:
         ways = partitions_of(persons, self._app.settings.partitions).tolist()
         for (number, each), person, way in zip(plan.contributions, persons, ways, strict=True):
             writer.add(self._contributions, way, person, ENCODER.encode(each), now, plan.headers[number])
+        for number, key, value in plan.spikes:
+            writer.add(self._spikes, number, key, value, now)
         await writer.flush()
         for part, row, former in plan.told:
             part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))
         metrics.DETAILS_EMITTED.inc(len(plan.details))
+        metrics.SPIKES_EMITTED.inc(len(plan.spikes))
 
     def _observe(self, parts: list[Partition]) -> None:
         gauges = (

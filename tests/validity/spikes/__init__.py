@@ -1,0 +1,1 @@
+"""Are spikes found, soon, and no others? On labelled streams, and in the Higgs record."""
