@@ -5,7 +5,7 @@ The worker may be running, stopped or dead: what it had folded is in the changel
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,7 @@ from pipeline.state.partition import FATES, Partition
 from pipeline.state.records import Records
 from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES, SOURCE_OF, SOURCES
-from pipeline.topics import CHANGELOG
+from pipeline.topics import CHANGELOG, DAY_MS
 
 AT_ONCE: Final = 8
 """Partitions in memory at a time: enough to keep the broker busy."""
@@ -68,7 +68,8 @@ async def take_snapshot(settings: Settings, path: Path) -> Taken:
                 numbers = range(first, min(first + AT_ONCE, settings.partitions))
                 captures = await _Reading(settings, reader, numbers).states()
                 while captures:
-                    _write_partition(writer, captures.pop(0))
+                    captured = captures.pop(0)
+                    write_partition(writer, captured.partition, captured.ids())
             await _write_records(writer, reader, settings)
     return Taken(writer.rows, writer.records, writer.bytes)
 
@@ -214,21 +215,20 @@ def _run_of(records: list[ConsumerRecord], first: int) -> Records:
     )
 
 
-def _write_partition(writer: SnapshotWriter, captured: _Captured) -> None:
-    part = captured.partition
-    positions = part.positions.copy()
+def write_partition(writer: SnapshotWriter, part: Partition, ids: Iterable[OriginIds]) -> None:
+    """Write a settled partition, which is not good for folding afterwards."""
     number = part.number
     writer.add(
         PartitionHead(
             number,
             part.version,
             part.as_of,
-            dict(zip(SOURCES, positions.tolist(), strict=True)),
+            dict(zip(SOURCES, part.positions.tolist(), strict=True)),
             dict(zip(FATES, part.fates.tolist(), strict=True)),
         )
     )
-    for ids in captured.ids():
-        writer.add(Ids(number, ids))
+    for each in ids:
+        writer.add(Ids(number, each))
     # Every row has absorbed the log up to the positions above: by itself it belongs to no log.
     part.positions[:] = 0
     for first in range(0, len(part), _ROWS):
@@ -248,10 +248,11 @@ async def _write_records(writer: SnapshotWriter, reader: LogReader, settings: Se
             newest.setdefault(tp, {}).update({record.key: record for record in found})
         else:
             writer.add(LogRecords(spec.name, tp.partition, found))
+    forgotten = system_clock() - DAY_MS
     for tp, by_key in newest.items():
-        # A tombstone has nothing to delete in an empty topic.
-        kept = sorted((record for record in by_key.values() if record.value is not None), key=_offset)
-        for block in _blocks(kept):
+        # As Kafka does: for a day a tombstone tells those who have not heard of it yet.
+        told = (record for record in by_key.values() if record.value is not None or record.time > forgotten)
+        for block in _blocks(sorted(told, key=_offset)):
             writer.add(LogRecords(specs[tp.topic].name, tp.partition, block))
 
 

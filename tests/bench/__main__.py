@@ -22,7 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", choices=("fold", "sink", "latency", "http"), default=None)
+    parser.add_argument("--only", choices=("fold", "sink", "latency", "http", "recovery"), default=None)
+    parser.add_argument("--rows", type=int, action="append", help="of the recovery bench; may be given several times")
     options = parser.parse_args()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -42,6 +43,10 @@ def main() -> None:
             from tests.bench.http import http
 
             results["http"] = http(guard, directory)
+        if options.only in (None, "recovery"):
+            from tests.bench.recovery import ROWS, recovery
+
+            results["recovery"] = recovery(guard, directory, tuple(options.rows or ROWS))
     BUILD.mkdir(exist_ok=True)
     path = BUILD / "bench.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
