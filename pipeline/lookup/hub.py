@@ -15,11 +15,11 @@ from pipeline.metrics import STREAM_CLIENTS
 
 log = get_logger(__name__)
 
-_WAIT_MS: Final = 1000
+_WAIT_MS: Final = 500
 _RETRY_S: Final = 0.5
 _START_S: Final = 0.5
-_CURRENT_S: Final = 1.5
-"""A read that finds nothing returns within a second: a longer silence means that Redis hangs."""
+_CURRENT_S: Final = 0.9
+"""A read that finds nothing returns within half a second: a longer silence means that Redis hangs."""
 
 
 class Hub:

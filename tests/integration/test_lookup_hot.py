@@ -10,8 +10,9 @@ import redis
 
 from pipeline.lookup import keys
 from tests.integration.test_lookup_api import store
+from tests.integration.test_lookup_changes import listen
 from tests.integration.test_sink import publish
-from tests.support.cluster import Cluster, Role
+from tests.support.cluster import Broker, Cluster, Role, Valkey
 from tests.support.eventually import eventually
 from tests.unit.lookup.documents import score_bytes
 
@@ -134,3 +135,39 @@ def test_answers_say_how_old_they_may_be(cluster: Cluster, redis_url: str) -> No
         sink.kill()
         eventually(lambda: int(stale() or 0) >= 5, 15, "something may be missing")
         assert int(client.get(PATH).headers["clout-stale-seconds"]) >= 5
+
+
+def test_reads_go_on_without_kafka(own_cluster: Cluster, own_broker: Broker) -> None:
+    """Marked as stale; whoever asks gets what Redis has."""
+    publish(own_cluster.settings, {"x:a": score_bytes("x:a", 43.21)})
+    own_cluster.start("sink").wait_ready()
+    serve = own_cluster.start("serve").wait_ready()
+    with httpx.Client(base_url=serve.url, timeout=5) as client:
+        eventually(lambda: client.get(PATH).status_code == 200, 10, "the document is there")
+        eventually(lambda: "clout-stale-seconds" not in client.get(PATH).headers, 10, "nothing is missing")
+        own_broker.kill()
+        eventually(lambda: "clout-stale-seconds" in client.get(PATH).headers, 15, "something may be missing")
+        assert client.get(PATH).json()["score"] == 43.21
+        assert client.post("/v1/scores", json={"users": ["x:a"]}).json()["scores"] == {"x:a": 43.21}
+        for path in ("/v1/users", "/v1/leaderboard", "/readyz"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert int(answer.headers["clout-stale-seconds"]) >= 5
+        with listen(serve) as events:
+            events.until_position()
+
+
+def test_a_hot_document_is_not_served_while_redis_hangs(own_cluster: Cluster, own_valkey: Valkey) -> None:
+    """Nobody can tell then whether it is still right: 503, within a second."""
+    redis_url = own_cluster.settings.redis
+    store(redis_url, [score_bytes("x:a")], rebuild=True)
+    serve = own_cluster.start("serve").wait_ready()
+    with httpx.Client(base_url=serve.url, timeout=5) as client:
+        becomes_hot(client, redis_url, PATH)
+        own_valkey.freeze()
+        eventually(lambda: client.get(PATH).status_code == 503, 3, "the look-up says that Redis is away")
+        began = time.monotonic()
+        assert client.get(PATH).status_code == 503
+        assert time.monotonic() - began < 1.2
+        own_valkey.thaw()
+        eventually(lambda: client.get(PATH).status_code == 200, 5, "it is served again")
