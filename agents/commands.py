@@ -76,6 +76,29 @@ def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: 
 
 
 @app.command
+def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
+    """
+    Nostr, live: reactions, reposts, replies, mentions, follow lists. Needs nothing but internet access.
+
+    Parameters
+    ----------
+    relay
+        A relay, wss://host; may be given several times. Three large public ones otherwise.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.launch import live, run
+    from agents.nostr.agent import RELAYS, Nostr
+    from agents.nostr.follows import Follows
+
+    settings = _settings(broker, redis)
+    follows = Follows(settings.data_dir / "memory" / "nostr-follows.sqlite")
+    run(live(Nostr(relay or RELAYS, follows), settings), settings)
+
+
+@app.command
 def synthetic(
     *,
     rate: str | None = None,
