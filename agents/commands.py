@@ -99,6 +99,34 @@ def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: s
 
 
 @app.command
+def webhook(
+    *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
+) -> None:
+    """
+    GitHub, X, Facebook, Instagram, LinkedIn, TikTok: what they POST. Needs an app there, its secret, a public address.
+
+    Parameters
+    ----------
+    host
+        The address to listen on; CLOUT_HOST otherwise.
+    port
+        The port to listen on; CLOUT_WEBHOOK_PORT otherwise.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.launch import live, run
+    from agents.webhooks.agent import Webhooks
+    from agents.webhooks.mapping import load_all
+
+    settings = _settings(broker, redis)
+    secrets = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
+    agent = Webhooks(load_all(), secrets, host or settings.host, settings.webhook_port if port is None else port)
+    run(live(agent, settings), settings)
+
+
+@app.command
 def synthetic(
     *,
     rate: str | None = None,

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pipeline.local.ports import free_port
 from pipeline.settings import Settings
 
 _numbers = itertools.count(1)
@@ -18,6 +19,7 @@ def make_settings(broker_url: str, redis_url: str, directory: Path, **changes: A
         "data_dir": directory / "data",
         "topic_prefix": f"t{os.getpid()}-{next(_numbers)}.",
         "partitions": 4,
+        "agent_port": free_port(),
         "idempotence": False,  # the embedded broker has none
         "session_timeout_s": 6,
         "log_format": "json",

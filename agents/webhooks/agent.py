@@ -1,0 +1,147 @@
+"""The agent `webhook`: networks POST to /NAME what happened; the answer is 200 once it is in the log."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from agents.inbox import Inbox
+from agents.protocol import Batch, Position
+from agents.receiver import Answer, Request, serving
+from agents.webhooks.mapping import Mapping as NetworkMapping
+from agents.webhooks.reading import read
+from agents.webhooks.signing import is_signed, shake_hands, verify_token
+from pipeline.clock import Clock, system_clock
+from pipeline.errors import ConfigError
+from pipeline.logs import get_logger
+
+_ANSWER_S: Final = 9.0
+"""GitHub waits for ten seconds, others for longer; all of them try again."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a request brought."""
+
+    batch: Batch
+    size: int
+    stored: asyncio.Event
+
+    def __len__(self) -> int:
+        """Return the size of the request's body."""
+        return self.size
+
+
+class Webhooks:
+    """Receives for every network that a secret is known for."""
+
+    name = "webhook"
+    live = True
+
+    def __init__(
+        self,
+        mappings: Mapping[str, NetworkMapping],
+        secrets: Mapping[str, str],
+        host: str,
+        port: int,
+        *,
+        clock: Clock = system_clock,
+    ) -> None:
+        """
+        Receive at an address.
+
+        Args:
+            mappings: By name.
+            secrets: By the name of the mapping.
+            host: Where to listen.
+            port: Where to listen.
+            clock: The wall clock, Unix ms.
+
+        Raises:
+            ConfigError: There is no secret, or one of a network that is not known.
+        """
+        known = ", ".join(sorted(mappings))
+        if unknown := sorted(secrets.keys() - mappings.keys()):
+            raise ConfigError(f"CLOUT_WEBHOOK_SECRETS names {', '.join(unknown)}; known are {known}")
+        if not secrets:
+            raise ConfigError(
+                'no network has a secret: set CLOUT_WEBHOOK_SECRETS={"github": ".."}, '
+                f"with those that the networks were given; known are {known}"
+            )
+        self._mappings = mappings
+        self._secrets = secrets
+        self._host, self._port = host, port
+        self._clock = clock
+        self._inbox: Inbox[Delivery] = Inbox()
+
+    def share(self) -> float | None:
+        """There is no end."""
+        return None
+
+    async def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:  # noqa: ARG002 - networks keep it
+        """Yield what is POSTed."""
+        async with serving(self._host, self._port, self.answer):
+            for name, secret in self._secrets.items():
+                log.info(
+                    "receiving",
+                    network=self._mappings[name].network,
+                    url=f"http://{self._host}:{self._port}/{name}",
+                    verify_token=verify_token(secret),
+                )
+            while True:
+                yield _together(await self._inbox.take())
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request; whatever it is, its fate is counted."""
+        name = request.path.strip("/")
+        mapping, secret = self._mappings.get(name), self._secrets.get(name)
+        if mapping is None or secret is None:
+            return Answer(404, f"no network here: /{' /'.join(self._secrets)}\n".encode())
+        if request.method == "GET":
+            return shake_hands(mapping.handshake, secret, request)
+        if request.method != "POST":
+            return Answer(405, b"GET and POST only\n")
+        if not is_signed(mapping.signature, secret, request, self._clock()):
+            await self._put(_skipped("bad_signature"), request)
+            return Answer(401, f"{mapping.signature.header} is missing or wrong\n".encode())
+        return await self._take(mapping, request)
+
+    async def _take(self, mapping: NetworkMapping, request: Request) -> Answer:
+        try:
+            body = msgspec.json.decode(request.body)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            await self._put(_skipped("malformed"), request)
+            return Answer(400, b"the body is no JSON\n")
+        stored = await self._put(read(mapping, body, request.headers, self._clock()), request)
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await stored.wait()
+        except TimeoutError:
+            return Answer(503, b"not stored yet: send it again\n")
+        return Answer(200, b"stored\n")
+
+    async def _put(self, batch: Batch, request: Request) -> asyncio.Event:
+        stored = asyncio.Event()
+        await self._inbox.put(Delivery(batch, len(request.body), stored))
+        return stored
+
+
+def _skipped(reason: str) -> Batch:
+    return Batch(read=1, skipped={reason: 1})
+
+
+def _together(deliveries: Sequence[Delivery]) -> Batch:
+    whole = Batch()
+    for delivery in deliveries:
+        whole.add(delivery.batch)
+
+    def settled() -> None:
+        for delivery in deliveries:
+            delivery.stored.set()
+
+    whole.settled = settled
+    return whole
