@@ -119,7 +119,7 @@ def test_a_wrong_mapping_names_the_field() -> None:
     """Whoever writes one learns what is wrong."""
     with pytest.raises(ConfigError, match=r"my.toml is no mapping: .*kind"):
         parse(
-            "mine.toml", b'network="n"\nabout="a"\nsource="s"\ntried=false\nsignature={header="h"}\nevent=[{kind="x"}]'
+            "my.toml", b'network="n"\nabout="a"\nsource="s"\ntried=false\nsignature={header="h"}\nevent=[{kind="x"}]'
         )
 
 
