@@ -15,7 +15,17 @@ from schemas.alert import (
 from schemas.contribution import AccountContribution, Levels
 from schemas.control import ApiKey, Control, Forgotten, KeySecret, Override, Scope
 from schemas.dead_letter import DeadLetter, Reason
-from schemas.details import Contribution, Details, TopActor, TopPost, TopTag
+from schemas.details import (
+    Advice,
+    Contribution,
+    Details,
+    Discount,
+    Fading,
+    NetworkPoints,
+    TopActor,
+    TopPost,
+    TopTag,
+)
 from schemas.engagement import KINDS, Engagement, Kind
 from schemas.history import HistoryPoint, Resolution
 from schemas.identity import Identity
@@ -31,6 +41,7 @@ __all__ = [
     "KINDS",
     "AccountContribution",
     "Acknowledgement",
+    "Advice",
     "AlertRule",
     "AlertmanagerChannel",
     "ApiKey",
@@ -41,10 +52,12 @@ __all__ = [
     "DeadLetter",
     "Details",
     "DiscordChannel",
+    "Discount",
     "EmailChannel",
     "Engagement",
     "EventKind",
     "Factors",
+    "Fading",
     "Forgotten",
     "HistoryPoint",
     "Identity",
@@ -52,6 +65,7 @@ __all__ = [
     "KeySecret",
     "Kind",
     "Levels",
+    "NetworkPoints",
     "NetworkScore",
     "Override",
     "Post",

@@ -31,6 +31,39 @@ class Contribution(msgspec.Struct, frozen=True, gc=False):
     points: float
 
 
+class NetworkPoints(msgspec.Struct, frozen=True, gc=False):
+    """What one network adds to the score."""
+
+    network: str
+    points: float
+
+
+class Discount(msgspec.Struct, frozen=True, gc=False):
+    """A signal that speaks against some of the engagement, which therefore counts for less."""
+
+    signal: str
+    """`mass activity`, `new and busy`, `traded engagement`, `one actor` or `flood of posts`."""
+    share: float
+    """How strongly it speaks, 0 to 1: what authenticity loses by it."""
+
+
+class Advice(msgspec.Struct, frozen=True, gc=False):
+    """Something to do about a score."""
+
+    what: str
+    points: float
+    """What it would add."""
+
+
+class Fading(msgspec.Struct, frozen=True, gc=False):
+    """Points that the score loses if nothing more happens."""
+
+    day: float
+    """Within 24 hours."""
+    week: float
+    """Within 7 days."""
+
+
 class Details(msgspec.Struct, frozen=True, gc=False):
     """A record of `clout.details`, keyed by `user`: the newest, at most every 10 s a user."""
 
@@ -39,6 +72,15 @@ class Details(msgspec.Struct, frozen=True, gc=False):
     posts: list[TopPost]
     tags: list[TopTag]
     contributions: list[Contribution]
+    """By factor, over all accounts of a person; they add up to the score."""
     version: int
     time: int
     as_of: int
+    networks: list[NetworkPoints] = []
+    """By network; they add up to the score."""
+    strengths: list[str] = []
+    weaknesses: list[str] = []
+    advice: Advice | None = None
+    """The one change that would help most."""
+    discounts: list[Discount] = []
+    fading: Fading | None = None

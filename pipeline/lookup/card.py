@@ -45,6 +45,11 @@ def explain_card(document: ScoreDocument | None, details: Details, scores: dict[
     parts.append(
         _bars("what makes the score", "points", [(part.factor, part.points) for part in details.contributions])
     )
+    if len(details.networks) > 1:
+        parts.append(_bars("network", "points", [(part.network, part.points) for part in details.networks]))
+    findings = _findings(details)
+    if findings.row_count:
+        parts.append(findings)
     if details.actors:
         actors = _table("who engages most", "times", "score")
         for actor in details.actors:
@@ -64,6 +69,24 @@ def explain_card(document: ScoreDocument | None, details: Details, scores: dict[
             tags.add_row(Text(tag.tag), f"{tag.count:,}", Text(topic.name if topic else "-"))
         parts.append(tags)
     return Group(*(Padding(part, (0, 0, 1, 1)) for part in parts))
+
+
+def _findings(details: Details) -> Table:
+    """Return what is strong and weak, what is doubted, what would help and what silence brings, a line each."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for text in details.strengths:
+        table.add_row(Text("strong", style="green"), text)
+    for text in details.weaknesses:
+        table.add_row(Text("weak", style="red"), text)
+    for part in details.discounts:
+        table.add_row(Text("doubted", style="yellow"), f"{part.signal}: {part.share:.0%} less authenticity")
+    if details.advice is not None:
+        points = Text(f" {details.advice.points:+.1f} points", style="green")
+        table.add_row(Text("would help", style="cyan"), Text(details.advice.what).append_text(points))
+    if details.fading is not None:
+        day, week = details.fading.day, details.fading.week
+        table.add_row(Text("in silence", style="dim"), f"-{day:.1f} points within a day, -{week:.1f} within a week")
+    return table
 
 
 def moved(change: float | None) -> Text:

@@ -78,6 +78,8 @@ async def show_details(redis_url: str, user: str) -> int:
         Console().print(explain_card(_decode_document(document) if document else None, details, scores))
         return 0
     _print(("factor", "points"), [(entry.factor, f"{entry.points:+.2f}") for entry in details.contributions])
+    _print(("network", "points"), [(entry.network, f"{entry.points:+.2f}") for entry in details.networks])
+    _print(("finding", ""), _findings(details))
     _print(("actor", "engagements"), [(entry.actor, str(entry.count)) for entry in details.actors])
     _print(("post", "engagements"), [(entry.object, str(entry.count)) for entry in details.posts])
     _print(("tag", "engagements"), [(entry.tag, str(entry.count)) for entry in details.tags])
@@ -105,6 +107,18 @@ async def show_changes(redis_url: str, wish: Wish) -> int:
     finally:
         await hub.close()
         await redis.aclose()
+
+
+def _findings(details: Details) -> list[tuple[str, str]]:
+    rows = [("strength", text) for text in details.strengths]
+    rows += [("weakness", text) for text in details.weaknesses]
+    rows += [("discount", f"{entry.signal}: {entry.share:.0%} of the authenticity") for entry in details.discounts]
+    if details.advice is not None:
+        rows.append(("advice", f"{details.advice.what} That would be {details.advice.points:+.1f} points."))
+    if details.fading is not None:
+        day, week = details.fading.day, details.fading.week
+        rows.append(("outlook", f"In silence the score loses {day:.1f} points within a day, {week:.1f} within a week."))
+    return rows
 
 
 def _score_row(user: str, document: ScoreDocument | None, series: Series, as_of: int) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def accumulate(levels: NDArray[np.float64], person: NDArray[np.int64], n: int) -
             bits elsewhere, give the same order.
         n: The number of persons.
     """
-    levels = np.minimum(clamped(levels), np.log1p(LARGEST))
+    levels = bounded(levels)
     raw = _summed(raw_influence(levels), person, n)
     parts = np.stack([_summed(np.expm1(column), person, n) for column in levels.T], axis=1)
     level = np.log1p(clamped(raw))
@@ -47,6 +47,11 @@ def accumulate(levels: NDArray[np.float64], person: NDArray[np.int64], n: int) -
         raw=raw,
         percentile=REFERENCE.percentile(level),
     )
+
+
+def bounded(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return levels that another process sent within what there can be; 0 for what is no number."""
+    return np.minimum(clamped(levels), np.log1p(LARGEST))
 
 
 def raw_influence(levels: NDArray[np.float64]) -> NDArray[np.float64]:

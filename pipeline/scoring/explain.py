@@ -1,5 +1,5 @@
 """
-Explanations: how many points of a score each factor, or each linked account, is worth.
+Explanations: how many points of a score each factor and each network is worth.
 
 Exact Shapley values (Shapley 1953, "A value for n-person games"): a player's gain averaged over all orders of joining.
 They add up to the score and treat equal players equally.
@@ -13,35 +13,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.factors import FACTOR_WEIGHTS, FACTORS, clamped, levels
-from pipeline.scoring.features import Features
+from pipeline.scoring.accumulation import accumulate
+from pipeline.scoring.factors import FACTORS, clamped
 from pipeline.scoring.model import REFERENCE
 
 MOST_PLAYERS: Final = 12
-"""Coalitions double with each player: 4,096 for a person with twelve accounts."""
+"""Coalitions double with each player: 4,096 for a person on twelve networks."""
 
 Value = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """The scores, float64[n], of the players that a mask, bool[players], lets in."""
 
 
-def contributions(features: Features) -> NDArray[np.float64]:
-    """Return the points of each factor, float64[n, 3] in the order of `FACTORS`: each row adds up to the score."""
-    weighted = levels(features) * FACTOR_WEIGHTS
-    return shapley(len(FACTORS), lambda mask: REFERENCE.score(weighted[:, mask].sum(axis=1)))
-
-
-def account_contributions(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+def factor_points(levels: NDArray[np.float64], person: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """
-    Return the points that each linked account is worth.
+    Return the points of each factor, over all accounts of each person.
 
-    Args:
-        raw: float64[n, accounts] raw influences, 0 where a person has fewer accounts; at most `MOST_PLAYERS` accounts.
+    Args: as for `accumulation.accumulate`.
 
     Returns:
-        float64[n, accounts]: each row adds up to the score that `model.combine` gives.
+        float64[n, 3] in the order of `FACTORS`: each row adds up to the person's score.
+    """
+    return shapley(len(FACTORS), lambda mask: accumulate(levels * mask, person, n).score)
+
+
+def network_points(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return the points of each network of one person.
+
+    Args:
+        raw: float64[networks], the raw influence on each, at least one.
+
+    Returns:
+        float64[networks], which add up to the person's score. With more than `MOST_PLAYERS` networks the least
+        influential play as one and share alike: together they are next to nothing.
     """
     known = clamped(raw)
-    return shapley(raw.shape[1], lambda mask: REFERENCE.score(np.log1p(known[:, mask].sum(axis=1))))
+    order = np.argsort(-known, kind="stable")
+    player = np.empty(len(known), np.int64)
+    player[order] = np.minimum(np.arange(len(known)), MOST_PLAYERS - 1)
+    joint = np.bincount(player, known)
+    points = shapley(len(joint), lambda mask: REFERENCE.score(np.log1p(joint[mask].sum(keepdims=True))))[0]
+    shared: NDArray[np.float64] = (points / np.bincount(player))[player]
+    return shared
 
 
 def shapley(players: int, value: Value) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 The score: features in, a number from 1 to 100 out, with what stands behind it.
 
 raw influence = exp(weighted mean of the factors' levels) - 1, per account at one network: a geometric mean.
-Raw influences of linked accounts are added, never averaged: a further network adds.
+Raw influences of linked accounts are added (`accumulation.py`), never averaged: a further network adds.
 score = curve(ln(1 + sum)), by the reference population.
 """
 
@@ -60,20 +60,6 @@ def score(features: Features) -> Scores:
         bucket=bucket(points),
         authenticity=authenticity(features),
     )
-
-
-def combine(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Return the scores and percentiles of persons from their accounts' raw influences.
-
-    Args:
-        raw: float64[n, accounts], 0 where a person has fewer accounts.
-
-    Returns:
-        float64[n] within [1, 100] and float64[n] within [0, 100]: of the sum, so that a further account adds.
-    """
-    level = np.log1p(clamped(raw).sum(axis=1))
-    return REFERENCE.score(level), REFERENCE.percentile(level)
 
 
 def confidence(engagers: NDArray[np.float64]) -> NDArray[np.float64]:

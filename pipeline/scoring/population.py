@@ -40,6 +40,14 @@ class Curve(msgspec.Struct, frozen=True):
         share: NDArray[np.float64] = y / (1.0 + y**self.bend) ** (1.0 / self.bend)
         return share
 
+    def level(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the levels that have these shares, 0 to 1; what no level reaches counts as a hair below 1."""
+        known = np.clip(share, 0.0, 1.0 - 1e-9)
+        powered = known**self.bend
+        y = (powered / (1.0 - powered)) ** (1.0 / self.bend)
+        level: NDArray[np.float64] = self.unit * np.sqrt(y)
+        return level
+
 
 class Reference(msgspec.Struct, frozen=True):
     """A scoring model's reference distribution."""

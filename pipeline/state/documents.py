@@ -1,35 +1,18 @@
-"""Score documents and details of rows: what is emitted, in the wire's types."""
+"""Score documents of rows: what is emitted, in the wire's types."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import explain, model
-from pipeline.scoring.factors import FACTORS
+from pipeline.scoring import model
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import BUCKETS, MODEL, Scores
 from pipeline.scoring.windows import QUARTER, SLICES
-from pipeline.state.evidence import top_of_lines
 from pipeline.state.partition import Partition
 from pipeline.state.persons import networks
-from schemas import (
-    Contribution,
-    Counts,
-    Details,
-    Factors,
-    NetworkScore,
-    ScoreDocument,
-    TopActor,
-    TopPost,
-    TopTag,
-    Windows,
-)
-
-TOP: Final = 10
-"""Actors, posts and tags in the details."""
+from schemas import Counts, Factors, NetworkScore, ScoreDocument, Windows
 
 
 def rounded(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,31 +89,6 @@ def score_documents(
             )
         )
     return documents
-
-
-def details_documents(partition: Partition, rows: NDArray[np.int64], features: Features, now: int) -> list[Details]:
-    """Return the details of settled rows; `features` in the same order."""
-    points = explain.contributions(features)
-    return [_details(partition, row, points[i].tolist(), now) for i, row in enumerate(rows.tolist())]
-
-
-def _details(partition: Partition, row: int, points: Sequence[float], now: int) -> Details:
-    if partition.large[row] < 0:
-        small, at = partition.small_rows, np.array([row])
-        actors, posts, tags = top_of_lines(small.texts(at)[0], small.events.gather(at), TOP)
-    else:
-        evidence = partition.evidence[row]
-        actors, posts, tags = evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)
-    return Details(
-        partition.ids[row].decode(),
-        [TopActor(actor, count) for actor, count in actors],
-        [TopPost(post, count) for post, count in posts],
-        [TopTag(tag, count) for tag, count in tags],
-        [Contribution(factor, round(value, 3)) for factor, value in zip(FACTORS, points, strict=True)],
-        partition.version,
-        now,
-        partition.as_of,
-    )
 
 
 ENCODER: Final = msgspec.json.Encoder()

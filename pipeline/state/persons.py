@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import model
-from pipeline.scoring.accumulation import accumulate
+from pipeline.scoring.accumulation import accumulate, bounded, raw_influence
 from pipeline.scoring.factors import levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.model import MODEL, Scores
@@ -141,6 +141,32 @@ def _networks_of(partition: Partition, row: int, own: NDArray[np.float64], oldes
         )
         for name, number in numbers.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts behind some rows: first the rows themselves, in their order, then what others contribute to them."""
+
+    row: NDArray[np.int64]
+    """[accounts] the place of the row among them."""
+    levels: NDArray[np.float64]
+    """[accounts, 3]"""
+    raw: NDArray[np.float64]
+    """[accounts] raw influence."""
+    network: list[str]
+
+
+def accounts_of(partition: Partition, rows: NDArray[np.int64], own: NDArray[np.float64]) -> Accounts:
+    """Return the accounts behind rows, int64[n], whose own levels are float64[n, 3]."""
+    places, levels = list(range(len(rows))), [own]
+    names = [network_of(partition.ids[row].decode()) for row in rows.tolist()]
+    for place in _persons(partition, rows).tolist():
+        for part in partition.linking.parts(int(rows[place])):
+            places.append(place)
+            levels.append(np.array([part.levels]))
+            names.append(network_of(part.account))
+    known = bounded(np.concatenate(levels))
+    return Accounts(np.array(places, np.int64), known, raw_influence(known), names)
 
 
 def contributions(

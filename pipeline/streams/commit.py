@@ -22,7 +22,8 @@ from pipeline.logs import get_logger
 from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
-from pipeline.state.documents import ENCODER, details_documents, rounded, score_documents
+from pipeline.state.details import details_documents
+from pipeline.state.documents import ENCODER, rounded, score_documents
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features

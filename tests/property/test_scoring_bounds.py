@@ -59,7 +59,7 @@ def test_no_engagement_lowers_a_score(features: Features, name: str, more: Any) 
 @given(features(plausible))
 def test_contributions_add_up_to_the_score(features: Features) -> None:
     """The points of the three factors are the score, and none is negative."""
-    points = explain.contributions(features)
+    points = explain.factor_points(levels(features), np.arange(ROWS), ROWS)
     assert points.shape == (ROWS, len(FACTORS))
     np.testing.assert_allclose(points.sum(axis=1), model.score(features).score, rtol=1e-12)
     assert (points >= 0).all()

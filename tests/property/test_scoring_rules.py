@@ -8,7 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.scoring import model, weights
+from pipeline.scoring.accumulation import accumulate
 from pipeline.scoring.credit import CREDIT_ONE, NTH_LAST
+from pipeline.scoring.factors import FACTORS
 from pipeline.scoring.features import Features
 from tests.support.scoring import aged, engaged, faded
 
@@ -69,7 +71,8 @@ def test_the_same_engagement_from_more_people_counts_more(crowd: int, each: floa
 @given(st.floats(0.0, 1e6), st.floats(1e-3, 1e6))
 def test_a_further_network_adds(here: float, there: float) -> None:
     """Rule 4, accumulation, never an average."""
-    (alone, both), _ = model.combine(np.array([[here, 0.0], [here, there]]))
+    known = np.repeat(np.log1p([here, here, there])[:, None], len(FACTORS), axis=1)
+    alone, both = accumulate(known, np.array([0, 1, 1]), 2).score
     assert both > alone
 
 

@@ -43,21 +43,6 @@ def test_one_fan_is_worth_a_few_points_whatever_they_do() -> None:
     assert model.score(engaged(person, worth[0] / weights.WORTH_ONE / person)).score[0] < 5
 
 
-def test_an_account_scores_the_same_alone_as_with_no_other_account() -> None:
-    """`combine` is `score` where there is one account."""
-    scores = model.score(engaged(123, posts=7))
-    combined, percentile = model.combine(np.stack((scores.raw, [0.0]), axis=1))
-    np.testing.assert_allclose(combined, scores.score, rtol=1e-12)
-    np.testing.assert_allclose(percentile, scores.percentile, rtol=1e-12)
-
-
-def test_raw_influence_that_is_no_number_counts_as_none() -> None:
-    """What another process published is not trusted blindly."""
-    combined, _ = model.combine(np.array([[np.nan, -3.0], [np.inf, 1.0]]))
-    assert combined[0] == 1.0
-    assert combined[1] <= 100.0
-
-
 def test_buckets_are_klouts() -> None:
     """1-9, then tens, and the last holds 100, too."""
     named = [BUCKETS[i] for i in model.bucket(np.array([1.0, 9.99, 10.0, 89.9, 90.0, 100.0]))]

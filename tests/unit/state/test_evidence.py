@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.state.documents import details_documents
+from pipeline.state.details import details_documents
 from pipeline.state.evidence import ITEMS, Evidence
 from pipeline.state.partition import SMALL_LIMIT, Partition
 from pipeline.state.view import features

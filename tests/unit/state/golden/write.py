@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from pipeline.state.codec import VERSION
-from pipeline.state.documents import details_documents
+from pipeline.state.details import details_documents
 from pipeline.state.partition import Partition
 from schemas import Identity
 from tests.unit.state.log import (
