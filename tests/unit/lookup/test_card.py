@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from pipeline.lookup.card import bar, explain_card, score_card, sparkline
 from pipeline.lookup.history.series import DAY_MS, HOUR_MS, Point, Series
-from schemas import Contribution, Details, TopActor, TopPost, TopTag
+from schemas import Advice, Contribution, Details, Discount, Fading, NetworkPoints, TopActor, TopPost, TopTag
 from tests.unit.lookup.documents import score_document
 
 NOW = 1_341_446_400_000
@@ -64,3 +64,28 @@ def test_the_card_of_an_explanation_names_actors_posts_and_topics() -> None:
     for expected in ("true reach", "30.00", "x:[red]b", "1,200", "61.50", "at://post", "Big Data"):
         assert expected in text
     assert "45.00" not in shown(explain_card(None, details, {}))
+
+
+def test_the_card_of_an_explanation_tells_what_would_help() -> None:
+    """Strengths, weaknesses, what is doubted, advice and outlook, and the networks of whoever is on several."""
+    details = Details(
+        "x:a",
+        [],
+        [],
+        [],
+        [],
+        1,
+        NOW,
+        NOW,
+        networks=[NetworkPoints("github", 30.25), NetworkPoints("x", 12.5)],
+        strengths=["Many people."],
+        weaknesses=["Few posts."],
+        advice=Advice("Come back.", 2.345),
+        discounts=[Discount("mass activity", 0.25)],
+        fading=Fading(0.5, 7.25),
+    )
+    text = shown(explain_card(None, details, {}))
+    for said in ("github", "30.25", "Many people.", "Few posts.", "Come back. +2.3 points"):
+        assert said in text
+    assert "mass activity: 25% less authenticity" in text
+    assert "-0.5 points within a day, -7.2 within a week" in text

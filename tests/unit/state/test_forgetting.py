@@ -7,7 +7,7 @@ import pytest
 from pipeline.scoring import model
 from pipeline.state.codec import encode_rows
 from pipeline.state.decisions import Decisions
-from pipeline.state.documents import details_documents
+from pipeline.state.details import details_documents
 from pipeline.state.forgetting import drop_rows, farewells, scrub
 from pipeline.state.partition import FATES, FORGOTTEN, SMALL_LIMIT, Partition
 from pipeline.state.records import Records
