@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from pipeline.lookup.sink.chunks import Batch, Chunk, Tally, chunks
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.outlet import Outlet
 from pipeline.lookup.sink.scores import SCORES
+from pipeline.lookup.sink.spikes import SPIKES
 from pipeline.lookup.sink.writer import LostError, Writer
-from schemas import NetworkScore, native_of, network_of
+from schemas import NetworkScore, Spike, native_of, network_of
 from tests.unit.lookup.documents import Record, details_bytes, records, score_bytes
 
 pytestmark = pytest.mark.integration
@@ -229,3 +231,54 @@ async def test_two_sinks_in_any_order_leave_the_newest_of_each_user(redis: Redis
             assert change["version"] > told.get(change["user"], 0)
             told[change["user"]] = change["version"]
     assert told == newest
+
+
+def spike_bytes(status: str, level: int, began: int = 1000, user: str = "x:a") -> bytes:
+    """Return the value of a record of `clout.spikes`."""
+    spike = Spike(
+        f"{user}/{began}",
+        user,
+        "x",
+        status,
+        "rise",
+        began,
+        level,
+        9.0,
+        1.0,
+        {},
+        [],
+        [],
+        "organic",
+        [],
+        1,
+        began + level,
+    )
+    return msgspec.json.encode(spike)
+
+
+async def test_a_spike_is_told_once_at_each_level(redis: Redis, writer: Writer) -> None:
+    """What a crash repeats is known already, in the same fetch and in a later one; the next spike is told."""
+    await writer.positions(["spikes/0"])
+    await writer.finish_rebuild()
+    course = [spike_bytes("open", 1), spike_bytes("grown", 2), spike_bytes("closed", 2)]
+    assert await write(writer, course[0], course[0], course[1], outlet=SPIKES) == b"11"
+    assert await write(writer, *course, spike_bytes("open", 1, 2000), position=3, outlet=SPIKES) == b"0011"
+    entries: Any = await redis.xrange(keys.SPIKES)
+    told = [json.loads(fields[b"spike"]) for _, fields in entries if b"spike" in fields]
+    assert [(spike["began"], spike["status"], spike["level"]) for spike in told] == [
+        (1000, "open", 1),
+        (1000, "grown", 2),
+        (1000, "closed", 2),
+        (2000, "open", 1),
+    ]
+
+
+async def test_a_rebuild_repeats_no_spike(redis: Redis, writer: Writer) -> None:
+    """An emptied Redis learns what was told, and tells nobody again."""
+    await redis.flushdb()
+    await writer.positions(["spikes/0"])
+    await write(writer, spike_bytes("open", 1), outlet=SPIKES)
+    await writer.finish_rebuild()
+    assert await write(writer, spike_bytes("open", 1), spike_bytes("closed", 1), position=1, outlet=SPIKES) == b"01"
+    entries: Any = await redis.xrange(keys.SPIKES)
+    assert [json.loads(fields[b"spike"])["status"] for _, fields in entries if b"spike" in fields] == ["closed"]

@@ -79,6 +79,7 @@ local function delete(user, shape)
   call('DEL', 'clout:user:' .. user, 'clout:identity:' .. user)
   call('ZREM', RANK, user)
   call('HDEL', HEADS, user)
+  call('HDEL', 'clout:spiked', user)
   if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'gone', user) end
   return '1'
 end

@@ -15,15 +15,16 @@ from pipeline.lookup.sink.lane import Lane
 from pipeline.lookup.sink.outlet import Outlet
 from pipeline.lookup.sink.scores import SCORES
 from pipeline.lookup.sink.source import Source
+from pipeline.lookup.sink.spikes import SPIKES
 from pipeline.lookup.sink.writer import Writer
 from pipeline.probe import serve_probes
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
 
-LIVE: Final[tuple[Outlet, ...]] = (SCORES,)
+LIVE: Final[tuple[Outlet, ...]] = (SCORES, SPIKES)
 """What subscribers wait for."""
-LIVE_STREAMS: Final = (keys.CHANGES,)
+LIVE_STREAMS: Final = (keys.CHANGES, keys.SPIKES)
 """Where they wait."""
 BACKGROUND: Final[tuple[Outlet, ...]] = (DETAILS,)
 """What is only looked up: it gives way, and has a consumer of its own, so that it is never in a fetch's way."""
