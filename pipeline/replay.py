@@ -76,7 +76,7 @@ class Log:
         for first in range(start, stop, RUN):
             last = min(first + RUN, stop)
             upto = end if last == stop else self.offsets[last]
-            yield Records(
+            yield Records.of(
                 position,
                 upto,
                 self.offsets[first:last],
@@ -86,7 +86,7 @@ class Log:
             )
             position = upto
         if position < end:
-            yield Records(position, end, [], [], [], [])
+            yield Records.of(position, end, [], [], [], [])
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class Oracle:
             part.positions[:] = [logs[name].begin for name in SOURCES]
         else:
             self._beginning.put_into(part)
-            drop_rows(part, self._decisions.forgotten)
+            drop_rows(part, self._decisions.forgotten.times)
         return part
 
     async def _check_partition(

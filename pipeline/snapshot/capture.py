@@ -179,7 +179,7 @@ class _Reading:
             source, end = self._source(tp), await self._reader.position(tp)
             if end > part.positions[source]:
                 # The last offsets are of markers, or of records that compaction took.
-                part.fold(source, Records(int(part.positions[source]), end, [], [], [], []))
+                part.fold(source, Records.of(int(part.positions[source]), end, [], [], [], []))
         for each in captured.values():
             each.partition.settle()
             if each.partition.applied is not None:
@@ -205,7 +205,7 @@ class _Reading:
 
 
 def _run_of(records: list[ConsumerRecord], first: int) -> Records:
-    return Records(
+    return Records.of(
         first,
         records[-1].offset + 1,
         [record.offset for record in records],

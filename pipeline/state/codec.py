@@ -24,13 +24,13 @@ from pipeline.state.partition import FATES, Partition
 from pipeline.state.sections import encode_sections
 from pipeline.state.sources import SOURCES
 
-VERSION: Final = 3
+VERSION: Final = 2
 """
-1 had the profile before the body, with its length in the header, and no sections. 1 and 2 did not say how many
-sources their positions are of: it were `SOURCES_BEFORE_3`.
+1 had the profile before the body, with its length in the header, and no sections; it did not say how many sources its
+positions are of, which were `SOURCES_1`; its lines were not JSON's text, and its actors' digests were XXH3.
 """
 
-SOURCES_BEFORE_3: Final = 7
+SOURCES_1: Final = 7
 
 META_KEY: Final = b"\x00partition"
 """The key of a partition's own record; no user id begins with a NUL."""
@@ -201,8 +201,8 @@ def check_version(key: bytes, value: bytes) -> tuple[int, int]:
         UnsupportedVersionError: A newer one did.
     """
     version, sources = (value[0], value[3]) if len(value) > 3 else (0, 0)
-    if 1 <= version < 3:
-        sources = SOURCES_BEFORE_3
+    if version == 1:
+        sources = SOURCES_1
     if version > VERSION or sources > len(SOURCES):
         raise UnsupportedVersionError(
             f"the changelog's row {key!r} is of version {version} with {sources} topics, this program reads up to "

@@ -1,139 +1,226 @@
-"""From raw records to columns, with a refusal for each record that cannot be used."""
+"""From raw records to events, with a refusal for each record that cannot be used."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
+from pipeline.state.packed import Packed
 from pipeline.state.records import Records, Refusal
-from schemas import Engagement, Kind, Post, Profile, Reason, Tick
+from pipeline.state.scan import scan
+from pipeline.state.xxh64 import digest_of_id
+from schemas import KINDS, Engagement, Kind, Post, Profile, Reason, Tick
 
-CHUNK: Final = 256
-"""Records decoded before their fields are taken: they must still be in the processor's cache."""
+S = TypeVar("S", Engagement, Post, Profile, Tick)
+Event = TypeVar("Event", Engagement, Post)
 
-Record = Engagement | Post | Profile | Tick
-C = TypeVar("C", EngagementColumns, PostColumns, ProfileColumns, TickColumns)
-AnyColumns = TypeVar("AnyColumns", bound=Columns)
+TIME_FAR: Final = 1 << 62
+"""Later times, which are refused anyway, stand as this one."""
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded(Generic[AnyColumns]):
-    """The usable events of a run in columns, with their keys, offsets, Kafka timestamps and values."""
+class Flaw:
+    """Why a record cannot be used."""
 
-    columns: AnyColumns
-    keys: list[bytes]
-    offsets: list[int]
-    timestamps: list[int]
-    values: list[bytes]
-    refusals: list[Refusal]
-
-    def __len__(self) -> int:
-        """Return the number of usable events."""
-        return len(self.columns)
-
-    def select(self, keep: list[int]) -> "Decoded[AnyColumns]":
-        """Return the events at some places, with all refusals."""
-        return Decoded(
-            self.columns.select(keep),
-            [self.keys[i] for i in keep],
-            [self.offsets[i] for i in keep],
-            [self.timestamps[i] for i in keep],
-            [self.values[i] for i in keep],
-            self.refusals,
-        )
+    reason: Reason
+    detail: str
 
 
-class Decoder(Generic[C]):
-    """
-    Decodes the records of one topic.
+class RecordDecoder(Generic[S]):
+    """Decodes one record at a time, and says what is wrong with those it cannot."""
 
-    A run without a flaw takes a path without a branch per record; only when something is wrong is
-    each record looked at by itself.
-    """
-
-    def __init__(self, struct: type[Record], columns: Callable[[], C], limit: int, *, kind: Kind | None = None) -> None:
+    def __init__(self, struct: type[S], limit: int, kind: Kind | None = None) -> None:
         """
-        Decode records of type `struct`, of `limit` bytes at most.
+        Decode records of type `struct`.
 
         Args:
             struct: What a value decodes to.
-            columns: Where its fields go.
             limit: The longest value, in bytes.
             kind: The only kind of engagement the topic may carry.
         """
-        # Which columns take which struct is the caller's pairing: `Any` stands for it.
-        self._decode: Callable[..., Any] = msgspec.json.Decoder(struct).decode
-        self._columns: Callable[[], C] = columns
+        self._decoder: msgspec.json.Decoder[S] = msgspec.json.Decoder(struct)
         self._limit = limit
         self._kind = kind
-        self._keyed = struct is not Tick
 
-    def decode(self, records: Records) -> Decoded[C]:
-        """Return the events of a run and the refusals of what is none."""
-        values = records.values
-        columns = self._columns()
-        try:
-            # A null value, a flaw in any record, or a wrong key: the whole run takes the careful path.
-            if max(map(len, cast("list[bytes]", values))) > self._limit:
-                return self._decode_each(records)
-            for start in range(0, len(values), CHUNK):
-                events = list(map(self._decode, values[start : start + CHUNK]))
-                if self._kind is not None and [event.kind for event in events].count(self._kind) != len(events):
-                    return self._decode_each(records)
-                columns.extend(events)
-            if self._keyed and list(map(str.encode, columns.users)) != records.keys:
-                return self._decode_each(records)
-        except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError):
-            return self._decode_each(records)
-        keys, present = cast("list[bytes]", records.keys), cast("list[bytes]", values)
-        return Decoded(columns, keys, records.offsets, records.timestamps, present, [])
-
-    def _decode_each(self, records: Records) -> Decoded[C]:
-        out = Decoded(self._columns(), [], [], [], [], [])
-        rows = zip(records.offsets, records.timestamps, records.keys, records.values, strict=True)
-        for offset, timestamp, key, value in rows:
-            flaw = self._take(out.columns, key, value)
-            if flaw is not None:
-                out.refusals.append(Refusal(offset, value, flaw.reason, flaw.detail))
-                continue
-            out.keys.append(key or b"")
-            out.offsets.append(offset)
-            out.timestamps.append(timestamp)
-            out.values.append(value or b"")
-        return out
-
-    def _take(self, columns: C, key: bytes | None, value: bytes | None) -> "_Flaw | None":
-        """Add one record to the columns, or tell what is wrong with it."""
+    def decode(self, key: bytes | None, value: bytes | None) -> S | Flaw:  # noqa: PLR0911
+        """Return what a record says, or why it says nothing."""
         if value is None:
-            return _Flaw("null_value", "the record has no value")
+            return Flaw("null_value", "the record has no value")
         if len(value) > self._limit:
-            return _Flaw("too_large", f"{len(value)} bytes, more than {self._limit}")
+            return Flaw("too_large", f"{len(value)} bytes, more than {self._limit}")
         try:
-            event = self._decode(value)
+            event = self._decoder.decode(value)
         except msgspec.ValidationError as exc:
-            return _Flaw("invalid_record", str(exc))
+            return Flaw("invalid_record", str(exc))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-            return _Flaw("invalid_json", str(exc))
-        return self._take_event(columns, key, event)
+            return Flaw("invalid_json", str(exc))
+        kind = getattr(event, "kind", None)
+        if kind != self._kind:
+            return Flaw("kind_mismatch", f"a {kind} in the topic of {self._kind}s")
+        user = user_of(event)
+        if user is not None and user.encode() != key:
+            return Flaw("key_mismatch", f"the key is {key!r}, the record is of {user!r}")
+        return event
 
-    def _take_event(self, columns: C, key: bytes | None, event: Any) -> "_Flaw | None":
-        if self._kind is not None and event.kind != self._kind:
-            return _Flaw("kind_mismatch", f"a {event.kind} in the topic of {self._kind}s")
-        one = self._columns()
-        try:
-            one.extend([event])
-            if self._keyed and key != one.users[0].encode():
-                return _Flaw("key_mismatch", f"the key is {key!r}, the record is of {one.users[0]!r}")
-        except UnicodeError as exc:
-            # JSON can escape half of a surrogate pair, which is no text.
-            return _Flaw("invalid_record", str(exc))
-        columns.extend([event])
-        return None
+
+def user_of(event: Engagement | Post | Profile | Tick) -> str | None:
+    """Return whose row an event is of; None for a tick."""
+    match event:
+        case Engagement():
+            return event.target
+        case Post():
+            return event.author
+        case Profile():
+            return event.user
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Flaw:
-    reason: Reason
-    detail: str
+class Decoded(Generic[S]):
+    """The usable profiles or ticks of a run, with their places in it."""
+
+    records: Records
+    events: list[S]
+    places: NDArray[np.int64]
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Event times, Unix ms."""
+        return np.array([min(event.time, TIME_FAR) for event in self.events], np.int64)
+
+    @property
+    def users(self) -> NDArray[np.uint64]:
+        """Digests of the users' ids."""
+        return np.array([digest_of_id(user_of(event) or "") for event in self.events], np.uint64)
+
+    @property
+    def actors(self) -> NDArray[np.uint64] | None:
+        """None: nobody acts on anybody."""
+        return None
+
+    @property
+    def keys(self) -> Packed:
+        """The records' keys."""
+        return Packed.of([self.records.keys[i] or b"" for i in self.places.tolist()])
+
+    def take(self, chosen: NDArray[np.int64]) -> "Decoded[S]":
+        """Return some events."""
+        return Decoded(self.records, [self.events[i] for i in chosen.tolist()], self.places[chosen])
+
+
+def decode_each(decoder: RecordDecoder[S], records: Records, refusals: list[Refusal]) -> Decoded[S]:
+    """Decode a run, one record at a time."""
+    events: list[S] = []
+    places: list[int] = []
+    for place, (key, value) in enumerate(zip(records.keys, records.values, strict=True)):
+        event = decoder.decode(key, value)
+        if isinstance(event, Flaw):
+            refusals.append(records.refusal(place, event.reason, event.detail))
+        else:
+            events.append(event)
+            places.append(place)
+    return Decoded(records, events, np.array(places, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The usable engagements or posts of a run, with their places in it."""
+
+    records: Records
+    events: NDArray[np.void]
+    """[n] `SCANNED`."""
+    buffer: NDArray[np.uint8]
+    """What they were read from."""
+    keys: Packed
+    places: NDArray[np.int64]
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Event times, Unix ms."""
+        times: NDArray[np.int64] = self.events["time"].copy()
+        return times
+
+    @property
+    def users(self) -> NDArray[np.uint64]:
+        """Digests of the users' ids."""
+        users: NDArray[np.uint64] = self.events["user"]
+        return users
+
+    @property
+    def actors(self) -> NDArray[np.uint64]:
+        """Digests of the actors' ids; of a post 0, which nobody has."""
+        actors: NDArray[np.uint64] = self.events["actor"]
+        return actors
+
+    def take(self, chosen: NDArray[np.int64]) -> "Scanned":
+        """Return some events."""
+        places = self.places[chosen]
+        keys = Packed.of([self.records.keys[i] or b"" for i in places.tolist()])
+        return Scanned(self.records, self.events.take(chosen), self.buffer, keys, places)
+
+
+class EventDecoder(Generic[Event]):
+    """
+    Decodes runs of engagements of one kind, or of posts.
+
+    The scanner reads them all at once. What it leaves, odd or wrong, is decoded one at a time; what turns out to be an
+    event is written in the way that the scanner knows, and scanned again.
+    """
+
+    def __init__(self, struct: type[Event], limit: int, kind: Kind | None = None) -> None:
+        """Decode records of type `struct`; the arguments are `RecordDecoder`'s."""
+        self._decoder: RecordDecoder[Event] = RecordDecoder(struct, limit, kind)
+        self._limit = limit
+        self._kind = KINDS.index(kind) if kind is not None else len(KINDS)
+
+    def decode(self, records: Records, refusals: list[Refusal]) -> Scanned:
+        """Decode a run."""
+        values = Packed.of([value or b"" for value in records.values] if None in records.values else records.values)  # type: ignore[arg-type]
+        keys = Packed.of([key or b"" for key in records.keys] if None in records.keys else records.keys)  # type: ignore[arg-type]
+        events = scan(values, keys, self._kind)
+        if not values.is_utf8():
+            events["is_read"] = 0
+        events["is_read"][values.lengths > self._limit] = 0
+        if events["is_read"].all():
+            return Scanned(records, events, values.buffer, keys, np.arange(len(events)))
+        return self._decode_rest(records, values, keys, events, refusals)
+
+    def _decode_rest(
+        self, records: Records, values: Packed, keys: Packed, events: NDArray[np.void], refusals: list[Refusal]
+    ) -> Scanned:
+        rest: list[Event] = []
+        places: list[int] = []
+        for place in np.flatnonzero(events["is_read"] == 0).tolist():
+            event = self._decoder.decode(records.keys[place], records.values[place])
+            if isinstance(event, Flaw):
+                refusals.append(records.refusal(place, event.reason, event.detail))
+            else:
+                rest.append(event)
+                places.append(place)
+        # Numbers go by themselves: JSON has more ways to write them than the scanner reads.
+        written = Packed.of([_ENCODER.encode(_without_numbers(event)) for event in rest])
+        again = scan(written, Packed.of([b""] * len(rest)), self._kind, escapes=True)
+        if not again["is_read"].all():
+            raise AssertionError(f"the scanner cannot read {rest[int(again['is_read'].argmin())]!r}")
+        for i, event in enumerate(rest):
+            again[i]["time"] = min(event.time, TIME_FAR)
+            if isinstance(event, Engagement):
+                again[i]["score"] = -1.0 if event.actor_score is None else event.actor_score
+                again[i]["nth"] = -1 if event.actor_nth is None else min(event.actor_nth, TIME_FAR)
+                again[i]["since"] = -1 if event.actor_since is None else min(event.actor_since, TIME_FAR)
+        for name in ("user_at", "actor_at", "object_at", "tags_at"):
+            again[name] += len(values.text)
+        events[places] = again
+        buffer = np.frombuffer(values.text + written.text, np.uint8)
+        return Scanned(records, events, buffer, keys, np.arange(len(events))).take(np.flatnonzero(events["is_read"]))
+
+
+def _without_numbers(event: Event) -> Event:
+    if isinstance(event, Engagement):
+        return msgspec.structs.replace(event, time=0, actor_score=None, actor_nth=None, actor_since=None)
+    return msgspec.structs.replace(event, time=0)

@@ -35,11 +35,6 @@ TIME_LAST_MS: Final = 0xFFFF_FFFF * 1000
 """The year 2106: later times do not fit an event."""
 
 
-def digests(parts: Sequence[bytes]) -> NDArray[np.uint64]:
-    """Return digests of 8 bytes as numbers: the same on every machine. Those of 16 bytes become two each."""
-    return np.frombuffer(b"".join(parts), ">u8").astype(np.uint64)
-
-
 def is_counted(events: NDArray[np.void]) -> NDArray[np.bool_]:
     """Tell which events are engagements that say who acted: no posts, and nothing withdrawn."""
     counted: NDArray[np.bool_] = (events["kind"] < POST_KIND) & ((events["flags"] & UNDO) == 0)

@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipeline.state.events import is_counted
-from pipeline.state.lines import read_lines
+from pipeline.state.lines import Line, read_lines
 
 ITEMS: Final = 16
 """Items kept of each sort: ten are shown."""
@@ -57,13 +57,13 @@ class Evidence:
         evidence.seen = int(np.count_nonzero(is_counted(events)))
         return evidence
 
-    def add(self, actor: str, target: str | None, tags: list[str] | None) -> None:
+    def add(self, line: Line) -> None:
         """Add an engagement."""
         self.seen += 1
-        self._count(0, actor)
-        if target:
-            self._count(1, target)
-        for tag in tags or ():
+        self._count(0, line.actor)
+        if line.target:
+            self._count(1, line.target)
+        for tag in line.tags:
             self._count(2, tag)
 
     def _count(self, sort: int, item: str) -> None:
@@ -120,15 +120,14 @@ def top_of_lines(text: bytes, events: NDArray[np.void], n: int) -> tuple[Ranking
     Its lines name them. How often an actor engaged its events say, also where older lines are gone.
     """
     lines = list(read_lines(text))
-    named = Counter(actor for actor, _, _ in lines)
     counts = Counter(events["actor"][is_counted(events)].tolist())
-    digests = (xxhash.xxh3_64_intdigest(actor.encode()) for actor in named)
-    # An id that held a separator stands in its line without it.
-    actors = {actor: counts[digest] or named[actor] for actor, digest in zip(named, digests, strict=True)}
+    named = Counter(line.actor for line in lines)
+    # Rows of version 1 had digests of another sort.
+    actors = {line.actor: counts[line.digest] or named[line.actor] for line in lines}
     return (
         _ranking(actors, n),
-        _ranking(Counter(target for _, target, _ in lines if target), n),
-        _ranking(Counter(tag for _, _, tags in lines for tag in tags), n),
+        _ranking(Counter(line.target for line in lines if line.target), n),
+        _ranking(Counter(tag for line in lines for tag in line.tags), n),
     )
 
 

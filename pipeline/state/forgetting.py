@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.model import MODEL
-from pipeline.state.lines import FIELD, UNIT, as_units
+from pipeline.state.lines import UNIT, as_units
 from pipeline.state.linking import Tidings
 from pipeline.state.partition import Partition
 from pipeline.state.persons import NOTHING
+from pipeline.state.xxh64 import escaped
 from schemas import AccountContribution, Levels, is_user_id
 
 CHUNK: Final = 16_384
@@ -43,8 +44,7 @@ def drop_rows(part: Partition, users: Iterable[str]) -> NDArray[np.int64]:
         part.applied[rows] = 0
     for row in rows.tolist():
         part.evidence.pop(row, None)
-        del part.index[part.ids[row]]
-        part.ids[row] = b""
+        part.index.remove(row)
     return rows
 
 
@@ -78,7 +78,7 @@ def scrub(part: Partition, actors: Sequence[str]) -> NDArray[np.int64]:
     part.settle()
     touched = [row for row, evidence in part.evidence.items() if evidence.forget(actors)]
     touched += part.spikes.scrub(actors)
-    needles = [actor.encode() + FIELD.encode() for actor in actors]
+    needles = [escaped(actor) + b"\t" for actor in actors]
     lengths = part.small_rows.lines.lengths[: len(part)]
     rows = np.flatnonzero(lengths)
     for start in range(0, len(rows), CHUNK):

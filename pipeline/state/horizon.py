@@ -1,8 +1,8 @@
 """
 Repeated ids, found exactly within a horizon of the log.
 
-An open-addressing hash table in numpy columns, probed for a whole batch at a time: 16 bytes a slot.
-Ids are kept as 96 bits of their digest (XXH3): among a million the chance of one false match is 1e-17.
+An open-addressing hash table: 16 bytes a slot. Ids are kept as 96 bits of their digests: among a million the chance of
+one false match is 1e-17.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,99 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.state.compiled import compiled
+
 _SMALLEST: Final = 1 << 10
 _OFFSET_MASK: Final = np.uint64(0xFFFF_FFFF)
-_CHECK_MASK: Final = ~_OFFSET_MASK
+_CHECK_MASK: Final = np.uint64(0xFFFF_FFFF_0000_0000)
+
+
+@compiled
+def _distance(offset: int, entry: np.uint64) -> int:
+    """Return how far an entry's offset lies before `offset`; negative if it lies after it."""
+    return int(np.int32(np.uint32((np.uint64(offset) - entry) & _OFFSET_MASK)))
+
+
+@compiled
+def _time_at(since: NDArray[np.int64], times: NDArray[np.int64], offset: int) -> int:
+    return int(times[max(int(np.searchsorted(since, offset, "right")) - 1, 0)])
+
+
+@compiled
+def _is_recent(
+    since: NDArray[np.int64], times: NDArray[np.int64], offset: int, distance: int, seconds: int, max_ids: int
+) -> bool:
+    now = _time_at(since, times, offset)
+    # Before the first step that is kept the time is older than any horizon.
+    known = offset - distance >= since[0] or now - times[0] <= seconds
+    return known and distance <= max_ids and now - _time_at(since, times, offset - distance) <= seconds
+
+
+@compiled
+def _add(
+    table: NDArray[np.uint64],
+    high: NDArray[np.uint64],
+    low: NDArray[np.uint64],
+    offsets: NDArray[np.int64],
+    since: NDArray[np.int64],
+    times: NDArray[np.int64],
+    seconds: int,
+    max_ids: int,
+    repeated: NDArray[np.bool_],
+) -> int:
+    """Add ids to the table and tell which are duplicates; return how many are new in it."""
+    mask = len(table) - 1
+    inserted = 0
+    for i in range(len(offsets)):
+        # 0 is a free slot; a digest of 0 is stored as 1.
+        key = max(high[i], np.uint64(1))
+        entry = (low[i] & _CHECK_MASK) | (np.uint64(offsets[i]) & _OFFSET_MASK)
+        slot = np.int64(key & np.uint64(mask))
+        while table[slot, 0] != 0 and (table[slot, 0] != key or (table[slot, 1] ^ entry) > _OFFSET_MASK):
+            slot = (slot + 1) & mask
+        if table[slot, 0] == 0:
+            table[slot, 0], table[slot, 1] = key, entry
+            inserted += 1
+            continue
+        distance = _distance(offsets[i], table[slot, 1])
+        if distance > 0:
+            if _is_recent(since, times, offsets[i], distance, seconds, max_ids):
+                repeated[i] = True
+            else:
+                # The first that comes after the horizon counts again.
+                table[slot, 1] = entry
+    return inserted
+
+
+@compiled
+def _find_live(
+    table: NDArray[np.uint64],
+    offset: int,
+    since: NDArray[np.int64],
+    times: NDArray[np.int64],
+    seconds: int,
+    max_ids: int,
+    live: NDArray[np.bool_],
+) -> int:
+    """Mark the slots whose ids lie within the horizon of a record at `offset`; return how many."""
+    count = 0
+    for slot in range(len(table)):
+        if table[slot, 0] != 0:
+            distance = _distance(offset, table[slot, 1])
+            live[slot] = _is_recent(since, times, offset, distance, seconds, max_ids)
+            count += live[slot]
+    return count
+
+
+@compiled
+def _move(old: NDArray[np.uint64], live: NDArray[np.bool_], new: NDArray[np.uint64]) -> None:
+    mask = len(new) - 1
+    for i in range(len(old)):
+        if live[i]:
+            slot = np.int64(old[i, 0] & np.uint64(mask))
+            while new[slot, 0] != 0:
+                slot = (slot + 1) & mask
+            new[slot, 0], new[slot, 1] = old[i, 0], old[i, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +152,8 @@ class IdHorizon:
         self._count = 0
         # Event time in the log, a step a row: from offset [0] on it is [1].
         self._steps = np.zeros((2, 0), np.int64)
-        self._allocate(_SMALLEST)
-
-    def _allocate(self, size: int) -> None:
-        self._mask = np.uint64(size - 1)
-        # 0 is a free slot; a digest of 0 is stored as 1.
-        self._key = np.zeros(size, np.uint64)
-        # The upper half holds more of the digest, the lower the offset modulo 2^32.
-        self._aux = np.zeros(size, np.uint64)
+        # The digest's first half; then 32 bits of its second half and the offset modulo 2^32.
+        self._table = np.zeros((_SMALLEST, 2), np.uint64)
 
     def __len__(self) -> int:
         """Return the number of ids held, some of them past the horizon."""
@@ -78,16 +162,21 @@ class IdHorizon:
     @property
     def nbytes(self) -> int:
         """Return the memory of the table."""
-        return self._key.nbytes + self._aux.nbytes
+        return self._table.nbytes
 
     def add(
-        self, digests: NDArray[np.uint64], offsets: NDArray[np.int64], times: NDArray[np.int64]
+        self,
+        high: NDArray[np.uint64],
+        low: NDArray[np.uint64],
+        offsets: NDArray[np.int64],
+        times: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """
         Add the ids of a batch and tell which of them are duplicates.
 
         Args:
-            digests: [n, 2] the ids' digests.
+            high: [n] the first halves of the ids' digests.
+            low: [n] the second halves.
             offsets: [n] the records' offsets, ascending.
             times: [n] the greatest event time in the log up to each record, in seconds.
 
@@ -99,22 +188,10 @@ class IdHorizon:
         if n == 0:
             return repeated
         self._note_times(offsets, times)
-        if (self._count + n) * 2 > len(self._key):
+        if (self._count + n) * 2 > len(self._table):
             self._rebuild(n, int(offsets[0]))
-        key = np.maximum(digests[:, 0], 1)
-        aux = (digests[:, 1] & _CHECK_MASK) | (offsets.astype(np.uint64) & _OFFSET_MASK)
-        slots, found = self._find_or_insert(key, aux)
-        found.sort()
-        while len(found):
-            at = slots[found]
-            distance = _distance(offsets[found], self._aux[at])
-            recent = self._recent(offsets[found], distance)
-            repeated[found] = (distance > 0) & recent
-            expired = found[(distance > 0) & ~recent]
-            # The first that comes after the horizon counts again; what repeats it is looked at once more.
-            self._aux[slots[expired[::-1]]] = aux[expired[::-1]]
-            found = expired
-            found = found[_distance(offsets[found], self._aux[slots[found]]) > 0]
+        since, steps = self._steps
+        self._count += _add(self._table, high, low, offsets, since, steps, self._seconds, self._max_ids, repeated)
         return repeated
 
     @property
@@ -124,25 +201,32 @@ class IdHorizon:
 
     def take_out(self, position: int) -> HeldIds:
         """Return the ids that a record at `position` or after it may repeat."""
-        used = np.flatnonzero(self._key)
-        distances = _distance(np.int64(position), self._aux[used])
-        if len(used):
-            live = (distances > 0) & self._recent(np.full(len(used), position), distances)
-            used, distances = used[live], distances[live]
+        live = np.zeros(len(self._table), np.bool_)
+        since, times = self._steps
+        if self._count:
+            _find_live(self._table, position, since, times, self._seconds, self._max_ids, live)
+        held = self._table[live]
+        raw = (np.uint64(position) - held[:, 1]) & _OFFSET_MASK
+        distances = raw.astype(np.uint32).view(np.int32).astype(np.int64)
+        before = distances > 0
         steps = self._steps - np.array([[position], [0]])
-        return HeldIds(self._key[used], self._aux[used] & _CHECK_MASK, distances, steps)
+        return HeldIds(held[before, 0], held[before, 1] & _CHECK_MASK, distances[before], steps)
 
     def put_in(self, held: HeldIds, position: int) -> None:
         """Begin with ids that stood before `position`, which may be before the log itself; nothing was added yet."""
         held = held.select(np.argsort(-held.distances, kind="stable"))
         self._steps = held.steps + np.array([[position], [0]])
-        self._count = 0
         size = _SMALLEST
         while size < 4 * len(held.keys):
             size *= 2
-        self._allocate(size)
-        offsets = (position - held.distances).astype(np.uint64) & _OFFSET_MASK
-        self._find_or_insert(held.keys, held.checks | offsets)
+        self._table = np.zeros((size, 2), np.uint64)
+        self._count = 0
+        if len(held.keys):
+            since, times = self._steps
+            offsets, repeated = position - held.distances, np.zeros(len(held.keys), np.bool_)
+            self._count = _add(
+                self._table, held.keys, held.checks, offsets, since, times, self._seconds, self._max_ids, repeated
+            )
 
     def _note_times(self, offsets: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         last = self._steps[1, -1] if self._steps.shape[1] else -1
@@ -153,58 +237,14 @@ class IdHorizon:
         past = max(0, int(np.searchsorted(self._steps[1], times[0] - self._seconds)) - 1)
         self._steps = np.concatenate([self._steps[:, past:], np.stack([offsets[rises], times[rises]])], axis=1)
 
-    def _recent(self, offsets: NDArray[np.int64], distance: NDArray[np.int64]) -> NDArray[np.bool_]:
-        since, times = self._steps
-        now = times[np.maximum(np.searchsorted(since, offsets, "right") - 1, 0)]
-        then = times[np.maximum(np.searchsorted(since, offsets - distance, "right") - 1, 0)]
-        # Before the first step kept the time is older than any horizon.
-        known = (offsets - distance >= since[0]) | (now - times[0] <= self._seconds)
-        recent: NDArray[np.bool_] = known & (distance <= self._max_ids) & (now - then <= self._seconds)
-        return recent
-
     def _rebuild(self, room: int, offset: int) -> None:
-        used = self._key != 0
-        key, aux = self._key[used], self._aux[used]
-        distance = _distance(np.int64(offset), aux)
-        live = self._recent(offset - np.zeros_like(distance), distance)
-        key, aux = key[live], aux[live]
+        """Leave out what lies past the horizon, and make room."""
+        since, steps = self._steps
+        old = self._table
+        live = np.zeros(len(old), np.bool_)
+        self._count = _find_live(old, offset, since, steps, self._seconds, self._max_ids, live)
         size = _SMALLEST
-        while size < 6 * (len(key) + room):
+        while size < 4 * (self._count + room):
             size *= 2
-        self._count = 0
-        self._allocate(size)
-        self._find_or_insert(key, aux)
-
-    def _find_or_insert(
-        self, key: NDArray[np.uint64], aux: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        slots = (key & self._mask).astype(np.int64)
-        pending = np.arange(len(key))
-        found: list[NDArray[np.int64]] = []
-        mask = int(self._mask)
-        table, check = self._key, self._aux
-        at, want, mine = slots, key, aux
-        while len(pending):
-            free = table[at] == 0
-            # Of several new ids for one slot the last write stays: going backwards, that is the lowest offset.
-            where = at[free][::-1]
-            table[where] = want[free][::-1]
-            check[where] = mine[free][::-1]
-            held = check[at]
-            same = (table[at] == want) & ((held ^ mine) <= _OFFSET_MASK)
-            inserted = same & free & (held == mine)
-            self._count += int(np.count_nonzero(inserted))
-            known = same & ~inserted
-            if known.any():
-                found.append(pending[known])
-            pending = pending[~same]
-            at = (slots[pending] + 1) & mask
-            slots[pending] = at
-            want, mine = key[pending], aux[pending]
-        return slots, np.concatenate(found) if found else np.zeros(0, np.int64)
-
-
-def _distance(offsets: "NDArray[np.int64] | np.int64", aux: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return how far the stored offsets lie before `offsets`; negative where they lie after."""
-    raw = (np.asarray(offsets).astype(np.uint64) - aux) & _OFFSET_MASK
-    return raw.astype(np.uint32).view(np.int32).astype(np.int64)
+        self._table = np.zeros((size, 2), np.uint64)
+        _move(old, live, self._table)

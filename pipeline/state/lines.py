@@ -1,23 +1,22 @@
 """
 Lines: who acted on what, as text, for each event of a small row.
 
-A line is padded with newlines to units of 16 bytes, so that numpy can move it; empty lines say nothing. A row keeps its
-newest lines, `LINES_LIMIT` units at most: how often an actor engaged its events still count exactly.
+Actor, object and tags stand in a line as they stand in JSON: control characters are escaped there, so that a tab
+separates fields and a newline lines. A line is padded with newlines to units of 16 bytes, so that numpy can move it;
+empty lines say nothing. A row keeps its newest lines, `LINES_LIMIT` units at most: how often an actor engaged, its
+events still count exactly.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.state.columns import EngagementColumns
-
-FIELD: Final = "\t"
-"""Separates actor, object and tags."""
-
-TAG: Final = "\x1f"
-"""Separates tags."""
+from pipeline.state.compiled import compiled
+from pipeline.state.xxh64 import digest_of
 
 UNIT: Final = np.dtype("V16")
 """What lines are padded to."""
@@ -25,32 +24,67 @@ UNIT: Final = np.dtype("V16")
 LINES_LIMIT: Final = 128
 """Units of text a row keeps: 2 KiB, some twenty lines."""
 
-_PADS: Final = ["\n" * (-length % UNIT.itemsize) for length in range(UNIT.itemsize)]
-_MASK: Final = UNIT.itemsize - 1
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One engagement."""
+
+    actor: str
+    digest: int
+    """The actor's, as events carry it."""
+    target: str
+    """The object; "" where the source did not say."""
+    tags: list[str]
 
 
-def lines_of(columns: EngagementColumns, places: list[int]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+_TAB, _NEWLINE = ord("\t"), ord("\n")
+
+
+@compiled
+def _copy(buffer: NDArray[np.uint8], at: int, length: int, out: NDArray[np.uint8], to: int, end: int) -> int:
+    for i in range(length):
+        out[to + i] = buffer[at + i]
+    out[to + length] = end
+    return to + length + 1
+
+
+@compiled
+def _write(
+    buffer: NDArray[np.uint8], events: NDArray[np.void], starts: NDArray[np.int64], out: NDArray[np.uint8]
+) -> None:
+    for i in range(len(events)):
+        at = starts[i]
+        at = _copy(buffer, events[i]["actor_at"], events[i]["actor_length"], out, at, _TAB)
+        at = _copy(buffer, events[i]["object_at"], events[i]["object_length"], out, at, _TAB)
+        _copy(buffer, events[i]["tags_at"], events[i]["tags_length"], out, at, _NEWLINE)
+
+
+def lines_of(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
     """
-    Return the lines of some engagements.
+    Return the lines of engagements.
+
+    Args:
+        buffer: What they were read from.
+        events: [n] `SCANNED`.
 
     Returns:
         The units of each line, [n], and all of them, one line after the other.
     """
-    actors, objects, tags = columns.actors, columns.objects, columns.tags
-    lines = [f"{actors[i]}{FIELD}{objects[i] or ''}{FIELD}{_joined(tags[i])}\n" for i in places]
-    text = "".join(lines)
-    if text.count("\n") != len(lines) or text.count(FIELD) != 2 * len(lines):
-        # An id that holds a separator must not break the lines.
-        lines = [_clean(columns, i) for i in places]
-    if text.isascii():
-        padded = [line + _PADS[len(line) & _MASK] for line in lines]
-        blob = "".join(padded).encode()
-        lengths = np.fromiter(map(len, padded), np.int64, len(padded))
-    else:
-        encoded = [_padded(line.encode()) for line in lines]
-        blob = b"".join(encoded)
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    return lengths // UNIT.itemsize, np.frombuffer(blob, UNIT)
+    lengths = events["actor_length"] + events["object_length"] + events["tags_length"] + 3
+    units = -(-lengths.astype(np.int64) // UNIT.itemsize)
+    ends = np.cumsum(units) * UNIT.itemsize
+    out = np.full(int(ends[-1]) if len(ends) else 0, _NEWLINE, np.uint8)
+    _write(buffer, events, ends - units * UNIT.itemsize, out)
+    return units, out.view(UNIT)
+
+
+def told(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> Iterator[Line]:
+    """Yield what engagements say; the arguments are those of `lines_of`."""
+    text = buffer.data
+    spans = [events[f"{name}_{of}"].tolist() for name in ("actor", "object", "tags") for of in ("at", "length")]
+    for digest, a, a_length, o, o_length, t, t_length in zip(events["actor"].tolist(), *spans, strict=True):
+        actor, target, tags = text[a : a + a_length], text[o : o + o_length], text[t : t + t_length]
+        yield Line(unescaped(bytes(actor)), digest, unescaped(bytes(target)), tags_of(bytes(tags)))
 
 
 def as_units(text: bytes) -> NDArray[np.void]:
@@ -70,21 +104,38 @@ def newest(text: bytes, limit: int) -> bytes:
     return b""
 
 
-def read_lines(text: bytes) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the actor, object ("" where the source did not say) and tags of each line."""
+def read_lines(text: bytes) -> Iterator[Line]:
+    """
+    Yield what lines say.
+
+    Raises:
+        ValueError: They are no lines.
+    """
+    for line in text.split(b"\n"):
+        if line:
+            actor, target, tags = line.split(b"\t")
+            yield Line(unescaped(actor), digest_of(actor), unescaped(target), tags_of(tags))
+
+
+def unescaped(text: bytes) -> str:
+    """Return the string that stands between a JSON string's quotes."""
+    return text.decode() if b"\\" not in text else msgspec.json.decode(b'"' + text + b'"', type=str)
+
+
+def tags_of(text: bytes) -> list[str]:
+    """Return the strings that stand between a JSON array's brackets."""
+    return msgspec.json.decode(b"[" + text + b"]", type=list[str]) if text else []
+
+
+def lines_of_1(text: bytes) -> bytes:
+    """Return lines as rows of version 1 held them, not escaped and with other separators, as today's."""
+    out = b""
     for line in text.decode().split("\n"):
         if line:
-            actor, target, tags = line.split(FIELD, 2)
-            yield actor, target, tags.split(TAG) if tags else []
-
-
-def _joined(tags: list[str] | None) -> str:
-    return TAG.join(tags) if tags else ""
-
-
-def _clean(columns: EngagementColumns, i: int) -> str:
-    fields = (columns.actors[i], columns.objects[i] or "", _joined(columns.tags[i]))
-    return FIELD.join("".join(max(char, " ") if char != TAG else char for char in text) for text in fields) + "\n"
+            actor, target, tags = line.split("\t", 2)
+            said = (actor, target, tags.split("\x1f") if tags else [])
+            out += _padded(b"\t".join(msgspec.json.encode(each)[1:-1] for each in said) + b"\n")
+    return out
 
 
 def _padded(text: bytes) -> bytes:

@@ -5,7 +5,7 @@ Both are few beside the engagements, so they are read one at a time. The last id
 compaction leaves of the topic; of an account's contributions to a person the newest, whatever the order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.state.events import TIME_LAST_MS
 from pipeline.state.linking import Linking, Outcome, Part
 from pipeline.state.records import Records, Refusal
+from pipeline.state.row_index import RowIndex
 from pipeline.state.sources import CONTRIBUTIONS, IDENTITIES
 from schemas import AccountContribution, Identity, Reason, is_user_id
 
@@ -28,13 +29,13 @@ class Rows(Protocol):
     """What of a partition is needed here."""
 
     as_of: int
-    index: dict[bytes, int]
+    index: RowIndex
     linking: Linking
     dirty: NDArray[np.bool_]
     owed: NDArray[np.bool_]
     applied: NDArray[np.int64] | None
 
-    def add_rows(self, keys: list[bytes]) -> None:
+    def add_rows(self, keys: Sequence[bytes]) -> None:
         """Make rows."""
 
 
@@ -60,9 +61,9 @@ def fold_identities(rows: Rows, records: Records, limit: int, future_ms: int) ->
     """
     folded = Folded()
     for at, key, identity in _read(records, _identity, limit, folded.refusals, tombstones=True):
-        offset, person = records.offsets[at], None
+        offset, person = int(records.offsets[at]), None
         if identity is not None:
-            ahead = identity.time - min(records.timestamps[at] + future_ms, TIME_LAST_MS)
+            ahead = identity.time - min(int(records.timestamps[at]) + future_ms, TIME_LAST_MS)
             flaw = _flaw(key, identity.account, identity.user)
             if ahead > 0:
                 flaw = "future_time", f"event time {identity.time} is {ahead // 1000} s past the limit"
@@ -97,7 +98,7 @@ def fold_contributions(rows: Rows, records: Records, limit: int) -> Folded:
     fates: dict[Outcome, list[int]] = {"applied": folded.applied, "duplicate": folded.duplicate, "late": folded.late}
     for at, key, sent in _read(records, _contribution, limit, folded.refusals):
         assert sent is not None
-        offset = records.offsets[at]
+        offset = int(records.offsets[at])
         flaw = _flaw(key, sent.user, sent.account)
         if flaw is None and sent.user == sent.account:
             flaw = "invalid_record", f"{sent.user} contributes to itself"
@@ -125,7 +126,7 @@ def _read(
     records: Records, decode: Callable[[bytes], _T], limit: int, refusals: list[Refusal], *, tombstones: bool = False
 ) -> Iterator[tuple[int, bytes, _T | None]]:
     """Yield the place, key and event of each usable record; None for a tombstone, where they are allowed."""
-    for at, (offset, key, value) in enumerate(zip(records.offsets, records.keys, records.values, strict=True)):
+    for at, (offset, key, value) in enumerate(zip(records.offsets.tolist(), records.keys, records.values, strict=True)):
         reason: Reason
         if value is None:
             if tombstones and key:

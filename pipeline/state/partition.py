@@ -5,6 +5,7 @@ The state is a pure function of the log's records, whatever the batches: no cloc
 `fold` stages a run of records; `settle` applies what is staged, so that arrays are touched once for many runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -15,26 +16,27 @@ from pipeline.scoring import weights
 from pipeline.scoring.spikes import SPIKES, SpikeConfig
 from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
-from pipeline.state.columns import Columns, EngagementColumns, PostColumns, ProfileColumns, TickColumns
 from pipeline.state.decisions import Decisions
-from pipeline.state.decode import Decoded, Decoder
+from pipeline.state.decode import Decoded, EventDecoder, RecordDecoder, Scanned, decode_each
 from pipeline.state.evidence import Evidence
 from pipeline.state.history import past_of
 from pipeline.state.horizon import HeldIds, IdHorizon
 from pipeline.state.large import LargeRows
-from pipeline.state.lines import lines_of
+from pipeline.state.lines import lines_of, told
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
+from pipeline.state.packed import Packed
 from pipeline.state.packing import pack_engagements, pack_posts
 from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
+from pipeline.state.row_index import RowIndex, RowNames
 from pipeline.state.sections import Section
 from pipeline.state.slabs import ranges
 from pipeline.state.small import SmallRows
 from pipeline.state.sources import IDENTITIES, KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from pipeline.state.spike_rows import SpikeRows
 from pipeline.state.watches import Past
-from schemas import Engagement, Post, Profile, Tick, is_user_id, network_of
+from schemas import Engagement, Post, Profile, Tick, is_user_id
 
 SMALL_LIMIT: Final = 64
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
@@ -62,7 +64,8 @@ class StateConfig:
     spikes: SpikeConfig = SPIKES
 
 
-_C = TypeVar("_C", bound=Columns)
+_D = TypeVar("_D", Scanned, Decoded[Profile], Decoded[Tick])
+_K = TypeVar("_K", Scanned, Decoded[Profile])
 
 
 class Partition:
@@ -83,8 +86,8 @@ class Partition:
         self.fates = np.zeros(len(FATES), np.int64)
         self.counted = np.zeros(len(SOURCES), np.int64)
         """The positions up to which `fates` had counted when they were restored."""
-        self.index: dict[bytes, int] = {}
-        self.ids: list[bytes] = []
+        self.index = RowIndex()
+        self.ids = RowNames(self.index)
         self.small_rows = SmallRows()
         self.profiles = Profiles()
         self.linking = Linking()
@@ -117,11 +120,9 @@ class Partition:
         ]
         self._log_time = [0] * len(SOURCES)
         limit = self.config.record_limit
-        self._engagements = {
-            source: Decoder(Engagement, EngagementColumns, limit, kind=kind) for source, kind in KIND_OF_SOURCE.items()
-        }
-        self._posts, self._profiles = Decoder(Post, PostColumns, limit), Decoder(Profile, ProfileColumns, limit)
-        self._ticks = Decoder(Tick, TickColumns, limit)
+        self._engagements = {source: EventDecoder(Engagement, limit, kind) for source, kind in KIND_OF_SOURCE.items()}
+        self._posts, self._profiles = EventDecoder(Post, limit), RecordDecoder(Profile, limit)
+        self._ticks = RecordDecoder(Tick, limit)
         self._staged_rows: list[NDArray[np.int64]] = []
         self._staged: list[NDArray[np.void]] = []
         self._staged_lines: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]] = []
@@ -129,7 +130,7 @@ class Partition:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.ids)
+        return len(self.index)
 
     @property
     def version(self) -> int:
@@ -172,13 +173,13 @@ class Partition:
         refusals: list[Refusal] = []
         if len(records):
             if source < POSTS:
-                refusals = self._fold_engagements(source, self._engagements[source].decode(records))
+                self._fold_engagements(source, records, refusals)
             elif source == POSTS:
-                refusals = self._fold_posts(self._posts.decode(records))
+                self._fold_posts(records, refusals)
             elif source == PROFILES:
-                refusals = self._fold_profiles(self._profiles.decode(records))
+                self._fold_profiles(records, refusals)
             elif source == TICKS:
-                refusals = self._fold_ticks(self._ticks.decode(records))
+                self._fold_ticks(records, refusals)
             else:
                 refusals = self._fold_links(source, records)
             self._count(source, DEAD, np.array([refusal.offset for refusal in refusals], np.int64))
@@ -187,30 +188,46 @@ class Partition:
             self.applied = None
         return refusals
 
-    def _fold_engagements(self, source: int, decoded: Decoded[EngagementColumns]) -> list[Refusal]:
-        decoded, time = self._in_time(decoded)
-        if self.decisions:
-            decoded, time = self._without_forgotten(source, decoded, time)
-            self.decisions.trust(decoded.columns)
-        rows = self._rows_of(decoded)
-        if rows is None:
-            return self._fold_engagements(source, _without_bad_users(decoded))
+    def _fold_engagements(self, source: int, records: Records, refusals: list[Refusal]) -> None:
+        decoded = self._in_time(self._engagements[source].decode(records, refusals), refusals)
+        decoded = self._without_forgotten(source, decoded)
+        decoded, rows = self._rows_of(decoded, refusals)
         if not len(rows):
-            return decoded.refusals
-        columns = decoded.columns
-        undo = np.array(columns.undo, np.bool_)
-        offsets = np.array(decoded.offsets, np.int64)
-        fates = self._fates_of(source, columns.ids, undo, rows, offsets, time)
-        packed = pack_engagements(columns, source, time, self.network[rows].astype(np.int64), undo)
-        shown = fates.take & ~undo
-        if self.decisions:
-            fates.take[self.decisions.is_blocked(columns, time)] = False
-            shown &= fates.take & ~self.decisions.is_hidden(columns)
-        np.maximum.at(self.last, rows[fates.take], time[fates.take])
-        self._keep_evidence(columns, rows, shown)
-        self._stage(rows, packed, fates.take)
-        self._count_fates(source, offsets, fates)
-        return decoded.refusals
+            return
+        events, time = decoded.events, decoded.times
+        self.decisions.trust(events)
+        take = self._fates_of(source, decoded, rows) & ~self.decisions.is_blocked(events["actor"], time)
+        packed = pack_engagements(events, source, self.network[rows].astype(np.int64))
+        np.maximum.at(self.last, rows[take], time[take])
+        self._keep_evidence(decoded, rows, take & (events["undo"] == 0) & ~self.decisions.is_hidden(events["actor"]))
+        self._stage(rows, packed, take)
+
+    def _fold_posts(self, records: Records, refusals: list[Refusal]) -> None:
+        decoded = self._in_time(self._posts.decode(records, refusals), refusals)
+        decoded = self._without_forgotten(POSTS, decoded)
+        decoded, rows = self._rows_of(decoded, refusals)
+        if len(rows):
+            take = self._fates_of(POSTS, decoded, rows)
+            self._stage(rows, pack_posts(decoded.events), take)
+
+    def _fold_profiles(self, records: Records, refusals: list[Refusal]) -> None:
+        decoded = self._in_time(decode_each(self._profiles, records, refusals), refusals)
+        decoded = self._without_forgotten(PROFILES, decoded)
+        decoded, rows = self._rows_of(decoded, refusals)
+        older = np.zeros(len(rows), np.bool_)
+        for i, (row, profile) in enumerate(zip(rows.tolist(), decoded.events, strict=True)):
+            held = self.profiles.get(row)
+            older[i] = held is not None and held.time > profile.time
+            if not older[i]:
+                self.profiles.put(row, profile)
+                self.dirty[row] = self.owed[row] = True
+        offsets = records.offsets[decoded.places]
+        self._count(PROFILES, APPLIED, offsets[~older])
+        self._count(PROFILES, LATE, offsets[older])
+
+    def _fold_ticks(self, records: Records, refusals: list[Refusal]) -> None:
+        decoded = self._in_time(decode_each(self._ticks, records, refusals), refusals)
+        self._count(TICKS, APPLIED, records.offsets[decoded.places])
 
     def remember(self, source: int, records: Records) -> None:
         """
@@ -221,84 +238,31 @@ class Partition:
             records: A run of it, below the position where the fold goes on.
         """
         as_of = self.as_of
-        columns: EngagementColumns | PostColumns
-        if source < POSTS:
-            engagements, time = self._in_time(self._engagements[source].decode(records))
-            columns, offsets = engagements.columns, engagements.offsets
-        else:
-            posts, time = self._in_time(self._posts.decode(records))
-            columns, offsets = posts.columns, posts.offsets
+        decoder = self._engagements[source] if source < POSTS else self._posts
+        decoded = self._in_time(decoder.decode(records, []), [])
         self.as_of = as_of
-        if len(time):
-            self._repeated(source, columns.ids, np.array(columns.undo, np.bool_), np.array(offsets, np.int64), time)
+        if len(decoded.places):
+            self._repeated(source, decoded)
 
     def hold_ids(self, source: int, held: HeldIds, position: int) -> None:
         """Begin with ids that stood before `position` of a source, maybe in an earlier log."""
         self.horizons[source].put_in(held, position)
         self._log_time[source] = self.horizons[source].time
 
-    def _repeated(
-        self,
-        source: int,
-        ids: list[bytes],
-        undo: NDArray[np.bool_],
-        offsets: NDArray[np.int64],
-        time: NDArray[np.int64],
-    ) -> NDArray[np.bool_]:
-        digests = ev.digests(ids).reshape(-1, 2)
-        if undo.any():
-            digests = digests ^ undo.astype(np.uint64)[:, None]
-        log_time = np.maximum.accumulate(np.maximum(time // 1000, self._log_time[source]))
+    def _repeated(self, source: int, decoded: Scanned) -> NDArray[np.bool_]:
+        events = decoded.events
+        log_time = np.maximum.accumulate(np.maximum(decoded.times // 1000, self._log_time[source]))
         self._log_time[source] = int(log_time[-1])
-        return self.horizons[source].add(digests, offsets, log_time)
-
-    def _fold_posts(self, decoded: Decoded[PostColumns]) -> list[Refusal]:
-        decoded, time = self._in_time(decoded)
-        if self.decisions:
-            decoded, time = self._without_forgotten(POSTS, decoded, time)
-        rows = self._rows_of(decoded)
-        if rows is None:
-            return self._fold_posts(_without_bad_users(decoded))
-        if not len(rows):
-            return decoded.refusals
-        undo = np.array(decoded.columns.undo, np.bool_)
-        offsets = np.array(decoded.offsets, np.int64)
-        fates = self._fates_of(POSTS, decoded.columns.ids, undo, rows, offsets, time)
-        self._stage(rows, pack_posts(time, undo), fates.take)
-        self._count_fates(POSTS, offsets, fates)
-        return decoded.refusals
-
-    def _fold_profiles(self, decoded: Decoded[ProfileColumns]) -> list[Refusal]:
-        decoded, time = self._in_time(decoded)
-        if self.decisions:
-            decoded, _ = self._without_forgotten(PROFILES, decoded, time)
-        rows = self._rows_of(decoded)
-        if rows is None:
-            return self._fold_profiles(_without_bad_users(decoded))
-        offsets = np.array(decoded.offsets, np.int64)
-        older = np.zeros(len(rows), np.bool_)
-        for i, (row, profile) in enumerate(zip(rows.tolist(), decoded.columns.profiles, strict=True)):
-            held = self.profiles.get(row)
-            older[i] = held is not None and held.time > profile.time
-            if not older[i]:
-                self.profiles.put(row, profile)
-                self.dirty[row] = self.owed[row] = True
-        self._count(PROFILES, APPLIED, offsets[~older])
-        self._count(PROFILES, LATE, offsets[older])
-        return decoded.refusals
-
-    def _fold_ticks(self, decoded: Decoded[TickColumns]) -> list[Refusal]:
-        decoded, _ = self._in_time(decoded)
-        self._count(TICKS, APPLIED, np.array(decoded.offsets, np.int64))
-        return decoded.refusals
+        # An undo has the id of what it withdraws, and is none of its repeats.
+        high = events["id_high"] ^ events["undo"]
+        return self.horizons[source].add(high, events["id_low"], decoded.records.offsets[decoded.places], log_time)
 
     def _fold_links(self, source: int, records: Records) -> list[Refusal]:
         limit, future_ms = self.config.record_limit, self.config.future_ms
         if self.decisions.forgotten:
-            kept = [i for i, key in enumerate(records.keys) if not self.decisions.is_forgotten_key(key)]
-            others = np.setdiff1d(np.array(records.offsets, np.int64), [records.offsets[i] for i in kept])
-            self._count(source, FORGOTTEN, others)
-            records = records.pick(kept)
+            gone = np.array([self.decisions.is_forgotten_key(key) for key in records.keys], np.bool_)
+            self._count(source, FORGOTTEN, records.offsets[gone])
+            records = records.pick(np.flatnonzero(~gone))
         if source == IDENTITIES:
             folded = fold_identities(self, records, limit, future_ms)
         else:
@@ -308,55 +272,57 @@ class Partition:
             self._count(source, fate, np.array(offsets, np.int64))
         return folded.refusals
 
-    def _in_time(self, decoded: Decoded[_C]) -> tuple[Decoded[_C], NDArray[np.int64]]:
+    def _in_time(self, decoded: _D, refusals: list[Refusal]) -> _D:
         """Refuse what lies too far in the future, and move `as_of` on by the rest."""
-        times = decoded.columns.times
-        try:
-            time = np.array(times, np.int64)
-        except OverflowError:
-            time = np.array([min(ms, 1 << 62) for ms in times], np.int64)
-        limit = np.minimum(np.array(decoded.timestamps, np.int64) + self.config.future_ms, ev.TIME_LAST_MS)
+        time, records = decoded.times, decoded.records
+        limit = np.minimum(records.timestamps[decoded.places] + self.config.future_ms, ev.TIME_LAST_MS)
         ahead = time > limit
         if ahead.any():
             for i in np.flatnonzero(ahead).tolist():
                 detail = f"event time {time[i]} is {(time[i] - limit[i]) // 1000} s past the limit"
-                decoded.refusals.append(Refusal(decoded.offsets[i], decoded.values[i], "future_time", detail))
-            decoded = decoded.select(np.flatnonzero(~ahead).tolist())
-            time = time[~ahead]
-        if len(time):
-            self.as_of = max(self.as_of, int(time.max()))
-        return decoded, time
+                refusals.append(records.refusal(int(decoded.places[i]), "future_time", detail))
+            decoded, time = decoded.take(np.flatnonzero(~ahead)), time[~ahead]
+        self.as_of = max(self.as_of, int(time.max(initial=0)))
+        return decoded
 
-    def _without_forgotten(
-        self, source: int, decoded: Decoded[_C], time: NDArray[np.int64]
-    ) -> tuple[Decoded[_C], NDArray[np.int64]]:
+    def _without_forgotten(self, source: int, decoded: _K) -> _K:
         """Leave out what is of forgotten users, and count it."""
-        gone = self.decisions.is_forgotten(decoded.columns, time)
+        if not self.decisions.forgotten:
+            return decoded
+        gone = self.decisions.is_forgotten(decoded.users, decoded.actors, decoded.times)
         if not gone.any():
-            return decoded, time
-        self._count(source, FORGOTTEN, np.array(decoded.offsets, np.int64)[gone])
-        return decoded.select(np.flatnonzero(~gone).tolist()), time[~gone]
+            return decoded
+        self._count(source, FORGOTTEN, decoded.records.offsets[decoded.places[gone]])
+        return decoded.take(np.flatnonzero(~gone))
 
-    def _rows_of(self, decoded: Decoded[_C]) -> NDArray[np.int64] | None:
-        """Return the rows of the events' users, new ones where there are none; None if a user's id is none."""
-        found = list(map(self.index.get, decoded.keys))
-        if None in found:
-            places = [i for i, row in enumerate(found) if row is None]
-            users = decoded.columns.users
-            if not all(is_user_id(users[i]) for i in places):
-                return None
-            self.add_rows(list(dict.fromkeys(decoded.keys[i] for i in places)))
-            found = list(map(self.index.get, decoded.keys))
-        return np.array(found, np.int64)
+    def _rows_of(self, decoded: _K, refusals: list[Refusal]) -> tuple[_K, NDArray[np.int64]]:
+        """Return the rows of the events' users, new ones where there are none; refuse those whose id is none."""
+        rows = self.index.find(decoded.keys)
+        unknown = np.flatnonzero(rows < 0)
+        if not len(unknown):
+            return decoded, rows
+        places = decoded.places[unknown].tolist()
+        keys = [decoded.records.keys[place] or b"" for place in places]
+        fresh = list(dict.fromkeys(keys))
+        bad = {key for key in fresh if not is_user_id(key.decode())}
+        self.add_rows([key for key in fresh if key not in bad] if bad else fresh)
+        rows[unknown] = self.index.find(Packed.of(keys))
+        if not bad:
+            return decoded, rows
+        for place, key in zip(places, keys, strict=True):
+            if key in bad:
+                refusals.append(
+                    decoded.records.refusal(place, "invalid_user", f"{key.decode()!r} is not network:native-id")
+                )
+        return decoded.take(np.flatnonzero(rows >= 0)), rows[rows >= 0]
 
-    def add_rows(self, keys: list[bytes]) -> None:
+    def add_rows(self, keys: Sequence[bytes]) -> None:
         """Make a row for each of some user ids that have none."""
-        first, end = len(self.ids), len(self.ids) + len(keys)
+        first, end = len(self), len(self) + len(keys)
         if end > self._room:
-            self._grow(max(256, end, self._room + self._room // 2))
-        self.index.update(zip(keys, range(first, end), strict=True))
-        self.ids += keys
-        self.network[first:end] = [weights.network_index(network_of(key.decode())) for key in keys]
+            self._grow(max(256, end, self._room + self._room // 4))
+        self.index.add(keys)
+        self.network[first:end] = [weights.network_index(key.partition(b":")[0].decode()) for key in keys]
         self.large[first:end] = -1
         self.emitted[first:end] = np.nan
 
@@ -374,43 +340,40 @@ class Partition:
         self.spikes.grow(room)
         self._room = room
 
-    def _fates_of(
-        self,
-        source: int,
-        ids: list[bytes],
-        undo: NDArray[np.bool_],
-        rows: NDArray[np.int64],
-        offsets: NDArray[np.int64],
-        time: NDArray[np.int64],
-    ) -> "_Fates":
-        seconds = time // 1000
-        duplicate = self._repeated(source, ids, undo, offsets, time)
+    def _fates_of(self, source: int, decoded: Scanned, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Count the fates, and return which events are to be applied now."""
+        offsets = decoded.records.offsets[decoded.places]
+        duplicate = self._repeated(source, decoded)
         oldest = (self.windows.head(QUARTER, self.as_of // 1000) - SLICES + 1) * self.windows.slice_seconds[QUARTER]
-        late = ~duplicate & (seconds < oldest)
+        late = ~duplicate & (decoded.times // 1000 < oldest)
         take = ~duplicate & ~late
+        self._count(source, APPLIED, offsets[take])
+        self._count(source, LATE, offsets[late])
+        self._count(source, DUPLICATE, offsets[duplicate])
         if self.applied is not None:
             absorbed = offsets < self.applied[rows, source]
             take &= ~absorbed
             # The crash may have come between the flush and the emission.
             self.owed[rows[absorbed]] = True
-        return _Fates(take, duplicate, late)
+        return take
 
-    def _keep_evidence(self, columns: EngagementColumns, rows: NDArray[np.int64], take: NDArray[np.bool_]) -> None:
-        """Take what is text at once, so that the decoded records need not wait in memory."""
+    def _keep_evidence(self, decoded: Scanned, rows: NDArray[np.int64], take: NDArray[np.bool_]) -> None:
+        """Take what is text at once: afterwards the records need not wait in memory."""
         is_small = self.large[rows] < 0
         small = np.flatnonzero(take & is_small)
         if len(small):
-            self._staged_lines.append((rows[small], *lines_of(columns, small.tolist())))
+            self._staged_lines.append((rows[small], *lines_of(decoded.buffer, decoded.events.take(small))))
         big = np.flatnonzero(take & ~is_small)
         if len(big):
             big = big[:: -(-len(big) // EVIDENCE_A_RUN)]
-            for row, i in zip(rows[big].tolist(), big.tolist(), strict=True):
-                self.evidence[row].add(columns.actors[i], columns.objects[i], columns.tags[i])
+            for row, line in zip(rows[big].tolist(), told(decoded.buffer, decoded.events.take(big)), strict=True):
+                self.evidence[row].add(line)
         spiking = np.flatnonzero(take & self.spikes.is_collecting[rows])
         if len(spiking):
             spiking = spiking[:: -(-len(spiking) // EVIDENCE_A_RUN)]
-            for row, i in zip(rows[spiking].tolist(), spiking.tolist(), strict=True):
-                self.spikes.name(row, columns.actors[i], columns.objects[i])
+            lines = told(decoded.buffer, decoded.events.take(spiking))
+            for row, line in zip(rows[spiking].tolist(), lines, strict=True):
+                self.spikes.name(row, line)
 
     def _stage(self, rows: NDArray[np.int64], packed: NDArray[np.void], take: NDArray[np.bool_]) -> None:
         if not take.all():
@@ -423,11 +386,6 @@ class Partition:
         self.owed[rows] = True
         if self._waiting >= STAGED:
             self._apply_staged()
-
-    def _count_fates(self, source: int, offsets: NDArray[np.int64], fates: "_Fates") -> None:
-        self._count(source, APPLIED, offsets[~fates.duplicate & ~fates.late])
-        self._count(source, LATE, offsets[fates.late])
-        self._count(source, DUPLICATE, offsets[fates.duplicate])
 
     def _count(self, source: int, fate: int, offsets: NDArray[np.int64]) -> None:
         # A record that was counted before a crash keeps the fate it had.
@@ -490,22 +448,3 @@ class Partition:
         for row, text, start, end in zip(rows.tolist(), texts, [0, *ends], ends, strict=False):
             self.evidence[row] = Evidence.of_small(text, packed[start:end])
         self.small_rows.clear(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fates:
-    """Which events of a run count now, and which were duplicates or late; the rest was absorbed before a crash."""
-
-    take: NDArray[np.bool_]
-    duplicate: NDArray[np.bool_]
-    late: NDArray[np.bool_]
-
-
-def _without_bad_users(decoded: Decoded[_C]) -> Decoded[_C]:
-    """Refuse the events whose user id has no network or no native id."""
-    users = decoded.columns.users
-    for i, user in enumerate(users):
-        if not is_user_id(user):
-            detail = f"{user!r} is not network:native-id"
-            decoded.refusals.append(Refusal(decoded.offsets[i], decoded.values[i], "invalid_user", detail))
-    return decoded.select([i for i, user in enumerate(users) if is_user_id(user)])

@@ -1,8 +1,22 @@
 """Records as they come from the log, one fetch of one partition at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that cannot be folded: a dead letter."""
+
+    offset: int
+    value: bytes | None
+    reason: Reason
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +32,37 @@ class Records:
     """The position that this run was fetched from."""
     end: int
     """The position after it."""
-    offsets: list[int]
-    timestamps: list[int]
+    offsets: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
     """Kafka timestamps, Unix ms."""
-    keys: list[bytes | None]
-    values: list[bytes | None]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+
+    @classmethod
+    def of(
+        cls,
+        first: int,
+        end: int,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+    ) -> "Records":
+        """Return a run whose offsets and timestamps are no arrays yet."""
+        return cls(first, end, np.array(offsets, np.int64), np.array(timestamps, np.int64), keys, values)
 
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self.offsets)
 
-    def pick(self, places: list[int]) -> "Records":
+    def pick(self, places: NDArray[np.int64]) -> "Records":
         """Return the run with some of its records."""
-        columns = ([column[i] for i in places] for column in (self.offsets, self.timestamps, self.keys, self.values))
-        return Records(self.first, self.end, *columns)  # type: ignore[arg-type]
+        keys, values = ([column[i] for i in places.tolist()] for column in (self.keys, self.values))
+        return Records(self.first, self.end, self.offsets[places], self.timestamps[places], keys, values)
 
     def since(self, position: int) -> "Records":
         """Return the part at `position` and after it."""
-        start = next((i for i, offset in enumerate(self.offsets) if offset >= position), len(self))
+        start = int(np.searchsorted(self.offsets, position))
         return Records(
             first=position,
             end=self.end,
@@ -45,12 +72,6 @@ class Records:
             values=self.values[start:],
         )
 
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A record that cannot be folded: a dead letter."""
-
-    offset: int
-    value: bytes | None
-    reason: Reason
-    detail: str
+    def refusal(self, place: int, reason: Reason, detail: str) -> Refusal:
+        """Refuse a record."""
+        return Refusal(int(self.offsets[place]), self.values[place], reason, detail)

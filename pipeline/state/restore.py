@@ -28,7 +28,9 @@ from pipeline.state.codec import (
 from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
+from pipeline.state.lines import lines_of_1
 from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.profiles import Profiles
 from pipeline.state.sections import HEAD, restore_sections
@@ -112,8 +114,10 @@ class Restore:
         part = self.partition
         read = _read(records)
         index = part.index
-        part.add_rows([key for key in dict.fromkeys(read.keys) if key not in index])
-        rows = np.fromiter(map(index.__getitem__, read.keys), np.int64, len(records))
+        packed = Packed.of(read.keys)
+        unknown = np.flatnonzero(index.find(packed) < 0)
+        part.add_rows(list(dict.fromkeys(read.keys[i] for i in unknown.tolist())))
+        rows = index.find(packed)
         winners, late = _winners(rows, read.headers["generation"], part.generation)
         self._overwritten.difference_update(rows.tolist())
         self._overwritten.update(late)
@@ -261,7 +265,11 @@ def _check_lines(small: _Rows) -> None:
 
 
 def _upgraded(key: bytes, value: bytes) -> Record:
-    """Return a record in today's version."""
+    """
+    Return a record in today's version.
+
+    The digests of actors were other ones (XXH3) in version 1: who engages again within 90 days counts once more.
+    """
     if value[:1] == _TODAY and value[3:4] == _SOURCES_TODAY:
         return key, value
     version, sources = check_version(key, value)
@@ -285,8 +293,10 @@ def _upgraded(key: bytes, value: bytes) -> Record:
             f"the changelog's row {key!r} says {size + profile + body + text} bytes in its header and has {len(value)}"
         )
     sections = HEAD.pack(Profiles.tag, profile) + value[size : size + profile] if profile else b""
-    new["sections"] = len(sections)
-    return key, new.tobytes() + value[size + profile :] + sections
+    start, end = size + profile, size + profile + body
+    lines = value[end:] if old["tier"][0] == LARGE else lines_of_1(value[end:])
+    new["text"], new["sections"] = len(lines), len(sections)
+    return key, new.tobytes() + value[start:end] + lines + sections
 
 
 _TODAY: Final = bytes([VERSION])

@@ -18,6 +18,7 @@ from pipeline.state import bursts, pace
 from pipeline.state.bursts import Burst
 from pipeline.state.course import Change, Open
 from pipeline.state.events import SELF, is_counted
+from pipeline.state.lines import Line
 from pipeline.state.spikes import Spikes
 from pipeline.state.watches import History, Watch
 from schemas import KINDS, Spike, TopActor, TopPost, network_of
@@ -63,9 +64,9 @@ class SpikeRows:
         grown[: len(self.is_collecting)] = self.is_collecting
         self.is_collecting = grown
 
-    def name(self, row: int, actor: str, target: str | None) -> None:
+    def name(self, row: int, line: Line) -> None:
         """Note who did what, of an engagement with a row that is collecting."""
-        self._bursts[row].evidence.add(actor, target, None)
+        self._bursts[row].evidence.add(line)
 
     def fold(self, rows: Ints, events: NDArray[np.void], as_of: int, history: History, kept: Kept) -> None:
         """

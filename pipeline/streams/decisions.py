@@ -59,4 +59,4 @@ class DecisionsFollower:
         elif kind == "override":
             decisions.take_back_override(user)
         elif kind == "forgotten":
-            decisions.forgotten.pop(user, None)
+            decisions.forgotten.remove(user)

@@ -214,7 +214,7 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
 
 
 def _run_of(records: list[ConsumerRecord]) -> Records:
-    return Records(
+    return Records.of(
         records[0].offset,
         records[-1].offset + 1,
         [record.offset for record in records],

@@ -147,7 +147,7 @@ class EngagementTable(faust.Table):
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
         # A worker may have crashed within the round that was to delete them.
-        newest = sorted(self.decisions.forgotten.items(), key=lambda item: -item[1])
+        newest = sorted(self.decisions.forgotten.times.items(), key=lambda item: -item[1])
         self._forget(part, [user for user, _ in newest], [user for user, _ in newest[:SCRUBBED]])
 
     def forget(self, user: str) -> None:

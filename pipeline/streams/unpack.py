@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
+from numpy.typing import NDArray
 
 from pipeline.state.records import Records
 
@@ -31,22 +33,37 @@ class Fetched:
 
     def records(self) -> Records:
         """Parse the batches. Records before `first` (a batch may begin earlier) are left out."""
-        offsets: list[int] = []
-        timestamps: list[int] = []
+        offsets: list[NDArray[np.int64]] = []
+        timestamps: list[NDArray[np.int64]] = []
         keys: list[bytes | None] = []
         values: list[bytes | None] = []
         for batch in self.batches:
             parsed = list(batch)
-            offsets += [record.offset for record in parsed]
-            timestamps += [record.timestamp for record in parsed]
+            if not parsed:
+                continue
+            offsets.append(_offsets(parsed))
+            timestamps.append(_timestamps(batch, parsed))
             keys += [record.key for record in parsed]
             values += [record.value for record in parsed]
-        run = Records(offsets[0] if offsets else self.first, self.end, offsets, timestamps, keys, values)
-        return run.since(self.first) if offsets and offsets[0] < self.first else _begin(run, self.first)
+        if not values:
+            return Records.of(self.first, self.end, [], [], [], [])
+        run = Records(self.first, self.end, np.concatenate(offsets), np.concatenate(timestamps), keys, values)
+        return run if run.offsets[0] >= self.first else run.since(self.first)
 
 
-def _begin(run: Records, first: int) -> Records:
-    return Records(first, run.end, run.offsets, run.timestamps, run.keys, run.values)
+def _offsets(parsed: list[DefaultRecord]) -> NDArray[np.int64]:
+    """Return the records' offsets: without asking each of them where none is missing."""
+    first, last = parsed[0].offset, parsed[-1].offset
+    if last - first + 1 == len(parsed):
+        return np.arange(first, last + 1)
+    return np.array([record.offset for record in parsed], np.int64)
+
+
+def _timestamps(batch: DefaultRecordBatch, parsed: list[DefaultRecord]) -> NDArray[np.int64]:
+    """Return the records' timestamps: without asking each of them where all have the same."""
+    if batch.first_timestamp == batch.max_timestamp == parsed[0].timestamp == parsed[-1].timestamp:
+        return np.full(len(parsed), batch.first_timestamp)
+    return np.array([record.timestamp for record in parsed], np.int64)
 
 
 def take(partition_records: PartitionRecords) -> Fetched:

@@ -52,4 +52,4 @@ def _fold(settings: Settings, parts: list[Partition], chunk: Chunk) -> None:
     part = parts[chunk.partition]
     first, n = int(part.positions[source]), len(chunk.values)
     offsets = list(range(first, first + n))
-    part.fold(source, Records(first, first + n, offsets, [system_clock()] * n, list(chunk.keys), list(chunk.values)))
+    part.fold(source, Records.of(first, first + n, offsets, [system_clock()] * n, list(chunk.keys), list(chunk.values)))

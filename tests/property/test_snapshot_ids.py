@@ -22,7 +22,7 @@ def logs(draw: st.DrawFn) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
 
 def whole(digests: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return what repeats in one log."""
-    return IdHorizon(SECONDS, MOST).add(digests, np.arange(len(times)), times)
+    return IdHorizon(SECONDS, MOST).add(*digests.T, np.arange(len(times)), times)
 
 
 @given(logs(), st.data(), st.integers(0, 1 << 33), st.integers(0, 1 << 33))
@@ -33,12 +33,12 @@ def test_a_log_that_goes_on_elsewhere_repeats_the_same(
     digests, times = log
     cut = data.draw(st.integers(0, len(times)))
     before, after = IdHorizon(SECONDS, MOST), IdHorizon(SECONDS, MOST)
-    found = before.add(digests[:cut], first + np.arange(cut), times[:cut])
+    found = before.add(*digests[:cut].T, first + np.arange(cut), times[:cut])
     held = before.take_out(first + cut)
     users = np.arange(len(held.keys), dtype=np.uint32)
     chunks = list(OriginIds.of("likes", held, users))
     assert np.concatenate([np.zeros(0, np.uint32), *(chunk.users() for chunk in chunks)]).tolist() == users.tolist()
     if chunks:
         after.put_in(HeldIds.merged([chunk.held() for chunk in chunks]), second)
-    found = np.concatenate([found, after.add(digests[cut:], second + np.arange(len(times) - cut), times[cut:])])
+    found = np.concatenate([found, after.add(*digests[cut:].T, second + np.arange(len(times) - cut), times[cut:])])
     assert found.tolist() == whole(digests, times).tolist()

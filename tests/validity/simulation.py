@@ -132,4 +132,4 @@ def _posts(accounts: Sequence[Sequence[Crowd]]) -> list[Keyed]:
 
 def _records(run: list[Keyed]) -> Records:
     keys, times, values = map(list, zip(*run, strict=True)) if run else ([], [], [])
-    return Records(0, len(run), list(range(len(run))), times, keys, values)
+    return Records.of(0, len(run), list(range(len(run))), times, keys, values)

@@ -56,7 +56,7 @@ def state_features(record: Record, stamps: Stamps, windows: Windows, as_of: int)
 
 def _records(run: list[tuple[bytes, Engagement]]) -> Records:
     """Return engagements as the log holds them."""
-    return Records(
+    return Records.of(
         first=0,
         end=len(run),
         offsets=list(range(len(run))),

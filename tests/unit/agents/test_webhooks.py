@@ -118,9 +118,7 @@ def test_handshakes_are_those_of_the_networks() -> None:
 def test_a_wrong_mapping_names_the_field() -> None:
     """Whoever writes one learns what is wrong."""
     with pytest.raises(ConfigError, match=r"my.toml is no mapping: .*kind"):
-        parse(
-            "my.toml", b'network="n"\nabout="a"\nsource="s"\ntried=false\nsignature={header="h"}\nevent=[{kind="x"}]'
-        )
+        parse("my.toml", b'network="n"\nabout="a"\nsource="s"\ntried=false\nsignature={header="h"}\nevent=[{kind="x"}]')
 
 
 def test_signatures_are_compared_in_bytes() -> None:

@@ -86,7 +86,7 @@ class Log:
     def run(self, source: int, first: int, end: int | None = None) -> Records:
         """Return the records from `first` on, up to `end`."""
         end = self.end(source) if end is None else min(end, self.end(source))
-        return Records(
+        return Records.of(
             first,
             end,
             self.offsets[source][first:end],

@@ -112,7 +112,7 @@ def test_a_row_is_the_sum_of_its_events_in_either_tier(n: int, limit: int) -> No
 
 def test_far_above_the_limit_the_counts_stay_exact() -> None:
     """Ten thousand events on four rows; few actors, so that the actors are exact, too."""
-    events = history(10_000, 5, actors=90)
+    events = history(10_000, 5, actors=60)
     part, _ = fold(log_of(*events), step=1_000)
     assert (part.large[: len(part)] >= 0).all()
     check(part, model_of(events))
@@ -340,8 +340,8 @@ def test_compaction_and_markers_leave_holes_that_are_no_gaps() -> None:
     """A run covers its positions, whichever records are left of them."""
     part = Partition(0, FOREVER)
     event = log_of(engagement()).run(0, 0)
-    part.fold(0, Records(0, 10, [4], event.timestamps, event.keys, event.values))
-    part.fold(0, Records(10, 15, [], [], [], []))
+    part.fold(0, Records.of(0, 10, [4], event.timestamps, event.keys, event.values))
+    part.fold(0, Records.of(10, 15, [], [], [], []))
     part.settle()
     assert part.positions[0] == 15
     assert part.version == 15

@@ -146,7 +146,7 @@ def test_a_user_id_without_a_network_is_refused(user: str, step: int) -> None:
     log.add(engagement())
     part, refusals = refused(log, step)
     assert [reason for _, _, reason in refusals] == ["invalid_user"] * 3
-    assert part.ids == [KEY]
+    assert list(part.ids) == [KEY]
     assert document(part).engagement.hour.likes == 2
     assert part.fates.tolist() == [4, 0, 0, 0, 3]
 

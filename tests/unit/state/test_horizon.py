@@ -36,7 +36,7 @@ def digests(names: Sequence[str]) -> NDArray[np.uint64]:
 def found(horizon: IdHorizon, entries: Sequence[Entry]) -> list[bool]:
     """Return what a horizon says of one batch."""
     names, offsets, times = zip(*entries, strict=True)
-    told: list[bool] = horizon.add(digests(names), np.array(offsets, np.int64), np.array(times, np.int64)).tolist()
+    told: list[bool] = horizon.add(*digests(names).T, np.array(offsets, np.int64), np.array(times, np.int64)).tolist()
     return told
 
 
@@ -145,5 +145,5 @@ def test_a_record_never_repeats_itself() -> None:
 
 def test_an_empty_batch_says_nothing() -> None:
     """No ids, no repeats."""
-    told = IdHorizon(10, 10).add(np.zeros((0, 2), np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    told = IdHorizon(10, 10).add(*np.zeros((2, 0), np.uint64), *np.zeros((2, 0), np.int64))
     assert told.tolist() == []
