@@ -70,9 +70,9 @@ class People:
         return account if person is None else person.decode()
 
     async def numbered(self, number: str) -> str | None:
-        """Return the user behind a Klout id."""
-        (user,) = await self._store.values([keys.kloutid(number)])
-        return None if user is None else user.decode()
+        """Return the user behind a Klout id, who may since have been linked to another."""
+        (account,) = await self._store.values([keys.kloutid(number)])
+        return None if account is None else await self.owner(account.decode())
 
     async def known(self, users: Sequence[str]) -> list[Person | None]:
         """Return what is known of users, in their order; None where there is no score."""
