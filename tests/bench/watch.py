@@ -51,7 +51,7 @@ def main() -> None:
     seen = [
         Seen(change.user, change.version, at)
         for at, entries in watch(get_settings().redis)
-        for name, value in entries
+        for name, value, *_ in entries
         if name == b"change"
         for change in (decode_change(value),)
     ]

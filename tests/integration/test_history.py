@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 import redis
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -184,15 +184,19 @@ def logged(settings: Settings) -> list[HistoryPoint | str]:
     """Return all of the log of hours and days; a tombstone as the user's id."""
 
     async def read() -> list[HistoryPoint | str]:
-        async with AIOKafkaConsumer(
-            f"{settings.topic_prefix}history", **client_options(settings), auto_offset_reset="earliest"
-        ) as consumer:
-            found = await consumer.getmany(timeout_ms=2000)
-        all_records = [record for partition in found.values() for record in partition]
-        return [
-            msgspec.json.decode(record.value, type=HistoryPoint) if record.value else record.key.decode()
-            for record in all_records
-        ]
+        parts = [TopicPartition(f"{settings.topic_prefix}history", part) for part in range(settings.partitions)]
+        found: list[HistoryPoint | str] = []
+        async with AIOKafkaConsumer(**client_options(settings)) as consumer:
+            consumer.assign(parts)
+            await consumer.seek_to_beginning(*parts)
+            ends = await consumer.end_offsets(parts)
+            while any([await consumer.position(part) < ends[part] for part in parts]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += [
+                        msgspec.json.decode(record.value, type=HistoryPoint) if record.value else record.key.decode()
+                        for record in records
+                    ]
+        return found
 
     return asyncio.run(read())
 
@@ -213,7 +217,7 @@ def test_a_replayed_record_has_its_graph_by_event_time(
     days = client.get(path, params={"window": "90d"}).json()
     assert [point["score"] for point in days["points"]] == [33.0, 57.0, 81.0, 89.0]
 
-    points = [point for point in logged(settings) if isinstance(point, HistoryPoint)]
+    points = points_in(logged(settings))
     assert {(point.resolution, point.time, point.score) for point in points} == {
         *(("hour", NOW + n * HOUR_MS, 10.0 + n) for n in range(79)),
         *(("day", NOW + n * HOUR_MS, 10.0 + n) for n in (23, 47, 71)),
@@ -250,3 +254,29 @@ def test_bad_input_is_a_problem_that_names_the_field(client: httpx.Client) -> No
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, ["window"])
     assert client.get("/v1/users/x:a/history").status_code == 404
     assert client.get("/v1/users/a/history").status_code == 400
+
+
+def test_killed_sinks_lose_no_hour(cluster: Cluster, settings: Settings) -> None:
+    """Whatever they were doing: the points are right, and the log says each closed hour, always the same."""
+    users, hours = [f"x:{n}" for n in range(20)], 30
+    sink = cluster.start("sink")
+    with redis.Redis.from_url(settings.redis) as store:
+        for hour in range(hours):
+            if hour % 10 == 9:
+                sink.kill()
+                sink = cluster.start("sink").wait_ready()
+            time = NOW + hour * HOUR_MS
+            publish(settings, {user: score_at(time, 10.0 + hour, hour + 1, user) for user in users})
+        expected = Series([Point(NOW + hour * HOUR_MS, 10.0 + hour) for hour in range(hours)], hours).encode()
+        eventually(lambda: all(store.get(keys.history(user)) == expected for user in users), 30, "all points are there")
+        eventually(lambda: store.xlen(keys.HISTORY_OUTBOX) == 0, 10, "the log has been told")
+    told_of = {(point.user, point.resolution, point.time, point.score) for point in points_in(logged(settings))}
+    assert told_of == {
+        *((user, "hour", NOW + hour * HOUR_MS, 10.0 + hour) for user in users for hour in range(hours - 1)),
+        *((user, "day", NOW + 23 * HOUR_MS, 33.0) for user in users),
+    }
+
+
+def points_in(log: list[HistoryPoint | str]) -> list[HistoryPoint]:
+    """Return the points of the log without its tombstones."""
+    return [entry for entry in log if isinstance(entry, HistoryPoint)]
