@@ -54,6 +54,12 @@ bench: $(VENV)/dev.stamp ## Measure throughput and freshness; writes build/bench
 chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; takes half an hour
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 
+SEEDS ?= 10
+.PHONY: seeds
+seeds: $(VENV)/dev.stamp ## Kill workers at random moments with SEEDS=10 seeds in a row, one after the other
+	@for seed in $$(seq $(SEEDS)); do echo "seed $$seed of $(SEEDS)"; \
+		NEMESIS_SEED=$$seed $(BIN)/pytest tests/chaos -q -m chaos -k "twenty_times or for_long or many_crashes" || exit 1; done
+
 .PHONY: validity
 validity: $(VENV)/dev.stamp ## Measure what the score is worth; writes build/validity.json
 	@$(BIN)/python -m tests.validity $(if $(DATA),--data $(DATA)) $(if $(CUTOFFS),--cutoffs $(CUTOFFS))

@@ -15,7 +15,7 @@ from tests.support.load import Load
 from tests.support.nemesis import Nemesis
 from tests.support.observed import metrics, read_scores, wait_for_rest
 
-RATE = 1_500
+RATE = 2_000
 """Events per second: many land between any two rounds of the worker."""
 
 
