@@ -181,7 +181,6 @@ class CommitRounds:
         plan.contributions.extend((part.number, each) for each in self._table.take_farewells(part.number))
         before = time.monotonic()
         dues = emission.due(part, now, limit)
-        dirty = np.flatnonzero(part.dirty[: len(part)])
         planned = np.zeros(len(part), np.bool_)
         for due in dues:
             planned[due.rows] = True
@@ -195,9 +194,11 @@ class CommitRounds:
             self._plan_details(plan, part, emission.details_due(part, now, share), now)
         self._plan_contributions(plan, part, np.flatnonzero(planned), now)
         number = part.number
-        for key, value in encode_rows(part, dirty, planned[dirty], part.writer):
+        rows = emission.to_save(part, planned)
+        # Whose document is not owed has it out when this round is done, if not before.
+        for key, value in encode_rows(part, rows, ~part.owed[rows], part.writer):
             plan.rows.append((number, key, value))
-        part.dirty[dirty] = False
+        part.dirty[rows] = False
         told = part.spikes.take_told()
         plan.spikes.extend((number, part.ids[row], record) for row, records in told.items() for record in records)
         positions = {

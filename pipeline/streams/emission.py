@@ -52,6 +52,7 @@ class Emission:
         self._urgent = np.zeros(0, np.bool_)
         self._backlog = np.zeros(0, np.bool_)
         self._details_owed = np.zeros(0, np.bool_)
+        self._unsaved = np.zeros(0, np.bool_)
         self._cursor = 0
         self._swept_row = 0
         self._swept_at = 0
@@ -61,7 +62,7 @@ class Emission:
         if len(self._emitted_at) == part.room:
             return
         fills = {"_emitted_at": _NEVER, "_owed_since": -1, "_details_at": _NEVER}
-        fills |= {"_urgent": 0, "_backlog": 0, "_details_owed": 0}
+        fills |= {"_urgent": 0, "_backlog": 0, "_details_owed": 0, "_unsaved": 0}
         for name, fill in fills.items():
             column = getattr(self, name)
             grown = np.full(part.room, fill, column.dtype)
@@ -108,14 +109,13 @@ class Emission:
     def _silent(self, part: Partition) -> NDArray[np.int64]:
         """Return the next rows of the sweep: scores of silent users sink as the log's time moves on."""
         n = len(part)
-        passed = part.as_of - self._swept_at
-        if not self._swept_at or passed < 0:
-            passed = 0
-            self._swept_at = part.as_of
-        count = min(n * passed // SWEEP_MS, n, CHUNK)
-        if not count:
+        self._swept_at = self._swept_at or part.as_of
+        # A leap of time is made up for over the next rounds.
+        passed = min(part.as_of - self._swept_at, SWEEP_MS)
+        count = min(n * passed // SWEEP_MS, CHUNK)
+        if count <= 0:
             return np.zeros(0, np.int64)
-        self._swept_at = part.as_of
+        self._swept_at = part.as_of - passed - (-count * SWEEP_MS // n)
         rows = (self._swept_row + np.arange(count)) % n
         self._swept_row = int(rows[-1]) + 1
         # What is owed has its own time, and who was never emitted is owed.
@@ -158,6 +158,25 @@ class Emission:
         if len(picked) == len(chosen):
             return Due(rows, seen, scores)
         return Due(rows, seen.pick(picked), _pick_scores(scores, picked))
+
+    def to_save(self, part: Partition, planned: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """
+        Return the rows whose changelog records are to be written anew, and note them as saved.
+
+        A document without news of its row, because time passed or it had been held back, changes only what the row
+        knows of its last document. That is saved a round later: a crash before the document is out would leave a record
+        that says it is, and nothing in the log beyond the committed offsets to tell otherwise.
+
+        Args:
+            part: The documents that are due have been asked for.
+            planned: bool[rows], whose documents go out in this round.
+        """
+        n = len(part)
+        dirty = part.dirty[:n]
+        rows = np.flatnonzero(dirty | (self._unsaved[:n] & ~planned))
+        self._unsaved[rows] = False
+        self._unsaved[:n] |= planned & ~dirty
+        return rows
 
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
         """Return up to `limit` rows whose details are due, and note them as emitted."""

@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 
+from tests.chaos.trial import Trial
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
-from tests.support.observed import metrics, read_topic
+from tests.support.ledger import Ledger
+from tests.support.nemesis import Nemesis
+from tests.support.observed import metrics, read_scores, read_topic
 
 pytestmark = pytest.mark.integration
 
@@ -15,6 +18,24 @@ def test_a_worker_starts_without_a_data_directory(cluster: Cluster) -> None:
     """As on a fresh machine."""
     assert not cluster.settings.data_dir.exists()
     assert cluster.start("worker").wait_ready().stop() == 0
+
+
+def test_a_document_names_the_score_before_it_across_a_restart(cluster: Cluster) -> None:
+    """`previous` is what the document before said, also of scores that moved by little and were held back."""
+    nemesis = Nemesis()
+    trial = Trial(cluster, nemesis, Ledger(nemesis.seed, users=20))
+    for _ in range(2):
+        worker = trial.worker()
+        with trial.load(400):
+            for _ in range(3):
+                trial.wait_until_it_folds(worker)
+        trial.settle([worker])
+        assert worker.stop() == 0
+    before: dict[str, float] = {}
+    for document in asyncio.run(read_scores(cluster.settings)):
+        assert document.previous == before.get(document.user)
+        before[document.user] = document.score
+    assert len(before) == 20
 
 
 def test_an_idle_worker_writes_nothing(cluster: Cluster) -> None:

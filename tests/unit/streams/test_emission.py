@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.state.documents import rounded
 from pipeline.state.partition import Partition
+from pipeline.streams import emission
 from pipeline.streams.emission import SWEEP_MS, Emission
 from tests.support.settings import make_settings
 from tests.unit.state.log import NOW, Log, crowd, engagement, fold, restored
@@ -261,3 +262,33 @@ def test_the_sweep_of_silent_users_spreads_over_the_time_of_the_log() -> None:
         rounds.part.as_of += SWEEP_MS // 5
         looked += rounds.emission._silent(rounds.part).tolist()
     assert sorted(looked) == list(range(10))
+
+
+def test_a_leap_of_time_is_made_up_for_over_the_next_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More rows than a round looks at: the sweep goes on though no further time passes, and ends when all are seen."""
+    monkeypatch.setattr(emission, "CHUNK", 4)
+    rounds = Round()
+    rounds.engage(*{f"n:{i}" for i in range(10)}, n=20)
+    rounds.due()
+    rounds.part.as_of += 10 * SWEEP_MS
+    looked = [rounds.emission._silent(rounds.part).tolist() for _ in range(5)]
+    assert [len(rows) for rows in looked] == [4, 4, 2, 0, 0]
+    assert sorted(row for rows in looked for row in rows) == list(range(10))
+
+
+def test_a_document_without_news_of_its_row_is_saved_a_round_later() -> None:
+    """A crash before it is out must find the row as it was; then the row knows its last document."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    part, keeper = rounds.part, rounds.emission
+    keeper.due(part, rounds.now)
+    part.dirty[:] = [True, False] + [False] * (part.room - 2)
+    one, both = np.array([True, False]), np.array([True, True])
+    none = np.array([False, False])
+    assert keeper.to_save(part, one).tolist() == [0]
+    part.dirty[:] = False
+    assert keeper.to_save(part, none).tolist() == []
+    assert keeper.to_save(part, both).tolist() == []
+    assert keeper.to_save(part, one).tolist() == [1]
+    assert keeper.to_save(part, none).tolist() == [0]
+    assert keeper.to_save(part, none).tolist() == []
