@@ -12,6 +12,7 @@ from schemas.alert import (
     SlackChannel,
     WebhookChannel,
 )
+from schemas.change import Change, Gone, Reset
 from schemas.contribution import AccountContribution, Levels
 from schemas.control import ApiKey, Control, Forgotten, KeySecret, Override, Scope
 from schemas.dead_letter import DeadLetter, Reason
@@ -45,6 +46,7 @@ __all__ = [
     "AlertRule",
     "AlertmanagerChannel",
     "ApiKey",
+    "Change",
     "Channel",
     "Contribution",
     "Control",
@@ -59,6 +61,7 @@ __all__ = [
     "Factors",
     "Fading",
     "Forgotten",
+    "Gone",
     "HistoryPoint",
     "Identity",
     "KafkaChannel",
@@ -71,6 +74,7 @@ __all__ = [
     "Post",
     "Profile",
     "Reason",
+    "Reset",
     "Resolution",
     "Scope",
     "ScoreDocument",

@@ -1,5 +1,5 @@
 """
-Writes the JSON Schema files from the Structs, or checks that they are up to date.
+Writes the JSON Schema files and the AsyncAPI document from the Structs, or checks that they are up to date.
 
     python -m schemas.generate [--check]
 """
@@ -13,20 +13,25 @@ import msgspec
 
 from schemas import (
     AccountContribution,
+    Change,
     Control,
     DeadLetter,
     Details,
     Engagement,
+    Gone,
     HistoryPoint,
     Identity,
     Post,
     Profile,
+    Reset,
     ScoreDocument,
     Spike,
     Tick,
 )
+from schemas.asyncapi import document
 
 DIRECTORY: Final = Path(__file__).parent / "json"
+ASYNCAPI: Final = "asyncapi.json"
 EXAMPLES: Final = Path(__file__).parent / "examples"
 
 RECORDS: Final[dict[str, Any]] = {
@@ -40,6 +45,9 @@ RECORDS: Final[dict[str, Any]] = {
     "details": Details,
     "history": HistoryPoint,
     "spike": Spike,
+    "change": Change,
+    "gone": Gone,
+    "reset": Reset,
     "control": Control,
     "dead-letter": DeadLetter,
 }
@@ -52,9 +60,15 @@ def schema_text(record: Any) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def texts() -> dict[str, str]:
+    """Return the text of each generated file by its name."""
+    schemas = {f"{name}.json": schema_text(record) for name, record in RECORDS.items()}
+    return {**schemas, ASYNCAPI: json.dumps(document(RECORDS), indent=2, ensure_ascii=False) + "\n"}
+
+
 def stale_files(directory: Path = DIRECTORY) -> list[Path]:
     """Return the files that are missing, differ from the Structs, or belong to no record."""
-    wanted = {directory / f"{name}.json": schema_text(record) for name, record in RECORDS.items()}
+    wanted = {directory / name: text for name, text in texts().items()}
     differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     return sorted([*differing, *(set(directory.glob("*.json")) - wanted.keys())])
 
@@ -62,9 +76,10 @@ def stale_files(directory: Path = DIRECTORY) -> list[Path]:
 def write_files(directory: Path = DIRECTORY) -> None:
     """Bring the files up to date."""
     directory.mkdir(exist_ok=True)
+    wanted = texts()
     for path in stale_files(directory):
-        if path.stem in RECORDS:
-            path.write_text(schema_text(RECORDS[path.stem]))
+        if path.name in wanted:
+            path.write_text(wanted[path.name])
         else:
             path.unlink()
 

@@ -1,23 +1,8 @@
-"""A change: what the stream of changes and its subscribers get of a score document."""
+"""Changes as they stand in the stream, and the buckets that they cross."""
 
 import msgspec
 
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """One score that was replaced by a newer one."""
-
-    user: str
-    handle: str
-    score: float
-    previous: float | None
-    """The score of the document before this one; null in the first."""
-    bucket: str
-    networks: list[str]
-    version: int
-    time: int
-    """When the score was computed, Unix ms."""
-    as_of: int
-    """The greatest event time or tick that it counts, Unix ms."""
+from schemas import Change
 
 
 def bucket_of(score: float) -> str:

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
-from pipeline.lookup.change import Change, decode_change
+from pipeline.lookup.change import decode_change
+from schemas import Change
 
 START: Final = "0-0"
 PAGE: Final = 500

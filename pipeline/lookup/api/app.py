@@ -8,12 +8,13 @@ from typing import Final
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 
 from pipeline.clock import Clock, system_clock
 from pipeline.lookup.access.caller import guard
 from pipeline.lookup.api.office import OFFICE_HANDLERS, Office
 from pipeline.lookup.api.problems import HANDLERS
+from pipeline.lookup.api.reference import ReferencePlugin
 from pipeline.lookup.api.routes import READS
 from pipeline.lookup.api.state import Service
 from pipeline.lookup.klout.errors import with_klout_shapes
@@ -63,6 +64,6 @@ def _openapi() -> OpenAPIConfig:
         version=release,
         description="Influence scores from 1 to 100, explained, as they change.",
         path="/schema",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json"), RedocRenderPlugin()],
+        render_plugins=[JsonRenderPlugin(path="/openapi.json"), ReferencePlugin()],
         use_handler_docstrings=True,
     )

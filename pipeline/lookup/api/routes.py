@@ -4,6 +4,7 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
+from pipeline.lookup.api.asyncapi import get_asyncapi
 from pipeline.lookup.api.changes import changes_socket, get_changes
 from pipeline.lookup.api.health import get_health, get_metrics, get_readiness
 from pipeline.lookup.api.history import get_history
@@ -30,4 +31,5 @@ READS: Final[tuple[ControllerRouterHandler, ...]] = (
     get_health,
     get_readiness,
     get_metrics,
+    get_asyncapi,
 )

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from pipeline.lookup.change import Change, encode_change
+from pipeline.lookup.change import encode_change
 from pipeline.lookup.scripts import Script
 from pipeline.lookup.sink.outlet import Outlet, Record, Write, tombstone_user
-from schemas import native_of, network_of
+from schemas import Change, native_of, network_of
 
 _SEPARATOR: Final = "\x1f"
 _PERSON: Final = "\x1e"

@@ -2,9 +2,10 @@
 
 import pytest
 
-from pipeline.lookup.change import Change, encode_change
+from pipeline.lookup.change import encode_change
 from pipeline.lookup.stream import Entry, reset
 from pipeline.lookup.subscriber import PENDING_LIMIT, Subscriber, Wish
+from schemas import Change
 
 
 def entry(number: int, user: str, score: float, previous: float | None = 50.0, network: str = "x") -> Entry:

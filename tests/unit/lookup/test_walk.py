@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.lookup import walk
-from pipeline.lookup.change import Change
 from pipeline.lookup.stream import Entry, Page, reset
 from pipeline.lookup.walk import Place
+from schemas import Change
 
 USERS = [f"x:{letter}" for letter in "abcdefghijklmnop"]
 scores = st.integers(1, 12).map(float)
