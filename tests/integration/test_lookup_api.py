@@ -205,3 +205,21 @@ def _status(client: httpx.Client, path: str) -> int:
         return client.get(path).status_code
     except httpx.TransportError:
         return 0
+
+
+def test_whatever_may_be_kept_has_an_etag(client: httpx.Client, redis_url: str) -> None:
+    """A client that asks again gets no body until something changed."""
+    store(redis_url, [score_bytes("x:a", 50), score_bytes("x:b", 40)], [details_bytes("x:a", {"x:b": 2})])
+    users = "/v1/users/x:a"
+    paths = (users, f"{users}/score", f"{users}/explain", f"{users}/influencees", "/v1/users/x:b/influencers")
+    for path in (*paths, f"{users}/history", "/v1/leaderboard", "/v1/users?min_score=45"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "max-age" in answer.headers["cache-control"]
+        again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
+    tag = client.get("/v1/leaderboard").headers["etag"]
+    store(redis_url, [score_bytes("x:b", 60, 2)])
+    assert client.get("/v1/leaderboard", headers={"If-None-Match": tag}).status_code == 200
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert "etag" not in client.get(path).headers

@@ -51,7 +51,8 @@ def becomes_hot(client: httpx.Client, redis_url: str, path: str) -> None:
     eventually(is_hot, 10, "look-ups are answered from memory")
 
 
-def test_a_hot_answer_is_that_from_redis(client: httpx.Client, redis_url: str) -> None:
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/score"])
+def test_a_hot_answer_is_that_from_redis(client: httpx.Client, redis_url: str, path: str) -> None:
     """Status, headers and bytes; also for a client that has this version."""
     store(redis_url, [score_bytes("x:a", 43.21, 7)])
     conditions: list[dict[str, str]] = [
@@ -65,14 +66,14 @@ def test_a_hot_answer_is_that_from_redis(client: httpx.Client, redis_url: str) -
         store(redis_url, [score_bytes("x:other", version=time.monotonic_ns())])
         with redis.Redis.from_url(redis_url) as direct:
             direct.xadd(keys.CHANGES, {"reset": "test"})
-        cold.append(client.get(PATH, headers=condition))
-    becomes_hot(client, redis_url, PATH)
+        cold.append(client.get(path, headers=condition))
+    becomes_hot(client, redis_url, path)
     for condition, before in zip(conditions, cold, strict=True):
-        hot = client.get(PATH, headers=condition)
+        hot = client.get(path, headers=condition)
         assert (hot.status_code, hot.content) == (before.status_code, before.content)
         names = ("etag", "cache-control", "content-type", "x-content-type-options")
         assert [hot.headers.get(name) for name in names] == [before.headers.get(name) for name in names]
-    assert client.get("/v1/users/x:a").content == cold[0].content
+    assert client.get(path.replace("%3A", ":")).content == cold[0].content
 
 
 def test_a_reader_never_goes_back(client: httpx.Client, serve: Role, redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
@@ -9,6 +10,25 @@ from pipeline.lookup.documents import Document
 
 CACHE_CONTROL: Final = "public, max-age=1"
 """Scores move within a second: longer would hide it."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The score of a user and what tells whether it is newer than another."""
+
+    user: str
+    score: float
+    bucket: str
+    version: int
+    time: int
+    as_of: int
+
+
+_decode_score = msgspec.json.Decoder(Score).decode
+
+
+def score_content(document: Document) -> bytes:
+    """Return the `Score` of a score document, encoded."""
+    return msgspec.json.encode(_decode_score(document.content))
 
 
 def etag(version: int) -> str:

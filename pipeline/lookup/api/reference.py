@@ -126,7 +126,7 @@ def _words(schema: dict[str, Any]) -> str:
     kind = schema.get("type", "any")
     if kind == "array":
         return f"list of {_words(schema.get('items', {}))}"
-    limits = [f"{sign} {schema[name]}" for name, sign in _LIMITS.items() if name in schema]
+    limits = [f"{sign} {schema[name]:g}" for name, sign in _LIMITS.items() if name in schema]
     return escape(" ".join([" or ".join(kind) if isinstance(kind, list) else str(kind), *limits]))
 
 

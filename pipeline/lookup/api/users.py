@@ -6,23 +6,12 @@ import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from pipeline.lookup.api.documents import CACHE_CONTROL, document_response
+from pipeline.lookup.api.documents import CACHE_CONTROL, Score, document_response, score_content
 from pipeline.lookup.api.fields import USER_PROBLEMS, IfNoneMatch, Limit, UserSegment, user_id
 from pipeline.lookup.api.problems import UnknownUserError
 from pipeline.lookup.api.state import Service
 from pipeline.lookup.documents import Document
 from schemas import Details, ScoreDocument
-
-
-class Score(msgspec.Struct, frozen=True):
-    """The score of a user and what tells whether it is newer than another."""
-
-    user: str
-    score: float
-    bucket: str
-    version: int
-    time: int
-    as_of: int
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -45,7 +34,6 @@ def _returns(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
     return {200: ResponseSpec(kind, description=what), **USER_PROBLEMS}
 
 
-_decode_score = msgspec.json.Decoder(Score).decode
 _decode_details = msgspec.json.Decoder(Details).decode
 
 
@@ -56,10 +44,10 @@ async def get_user(segment: UserSegment, service: Service, if_none_match: IfNone
 
 
 @get("/v1/users/{segment:str}/score", responses=_returns(Score, "The score alone."))
-async def get_score(segment: UserSegment, service: Service) -> Response[Score]:
+async def get_score(segment: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
     """Return the score of a user without what stands behind it."""
     document = await _document(service, user_id(segment))
-    return Response(content=_decode_score(document.content), headers={"Cache-Control": CACHE_CONTROL})
+    return document_response(Document(score_content(document), document.version), if_none_match)
 
 
 @get("/v1/users/{segment:str}/explain", responses=_returns(Details, "Who and what stands behind the score."))
