@@ -49,6 +49,7 @@ _COMMANDS = {
     "Checking": {
         "doctor": ("pipeline.doctor:doctor", "Tell what is configured, reachable and lagging."),
         "replay": ("pipeline.replay:replay_command", "Fold the topics once more and compare with Redis."),
+        "calibrate": ("pipeline.calibrate:calibrate_command", "Fit the scale of scores to the users at hand."),
     },
 }
 

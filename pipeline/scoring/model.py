@@ -7,6 +7,7 @@ score = curve(ln(1 + sum)), by the reference population.
 """
 
 from dataclasses import dataclass
+from os import environ
 from typing import Final
 
 import numpy as np
@@ -17,10 +18,11 @@ from pipeline.scoring.factors import FACTOR_WEIGHTS, clamped, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.population import Reference, load
 
-MODEL: Final = "clout-1"
-"""The version stamped on every score: the formulas of this package with one reference distribution."""
+REFERENCE: Final[Reference] = load(environ.get("CLOUT_MODEL", "clout-1"))
+"""The reference distribution that scores are read from; the environment names it to every process of a deployment."""
 
-REFERENCE: Final[Reference] = load(MODEL)
+MODEL: Final = REFERENCE.model
+"""The version stamped on every score: the formulas of this package with one reference distribution."""
 
 BUCKETS: Final = ("1-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-100")
 """Klout's buckets."""

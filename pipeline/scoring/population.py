@@ -6,11 +6,14 @@ data (`data/clout-1.json`), never to the users at hand: a score does not change 
 """
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError
 
 MEAN_SCORE: Final = 20.0
 """The average that a fit aims at; Klout's was "around 20" (therealtimereport.com, 2012/04)."""
@@ -69,14 +72,32 @@ class Reference(msgspec.Struct, frozen=True):
         """Return scores within [1, 100], float64[n], for levels of influence, 0 or more."""
         return 1.0 + 99.0 * self.curve.share(level)
 
+    def level(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the levels of influence, float64[n], that scores of 1 to 100 stand for."""
+        return self.curve.level((score - 1.0) / 99.0)
+
     def percentile(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the share of the population with a lower score, float64[n], 0 to 100."""
         return 100.0 * np.interp(level, self.levels, self.below)
 
 
 def load(name: str) -> Reference:
-    """Return the reference distribution of a model that the package ships."""
-    return msgspec.json.decode(files("pipeline.scoring").joinpath(f"data/{name}.json").read_bytes(), type=Reference)
+    """
+    Return a reference distribution.
+
+    Args:
+        name: A model that the package ships, or the path of a file that `clout calibrate` wrote: `..json`.
+
+    Raises:
+        ConfigError: There is none, or the file holds something else.
+    """
+    path = Path(name) if name.endswith(".json") else files("pipeline.scoring").joinpath(f"data/{name}.json")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Reference)
+    except OSError as error:
+        raise ConfigError(f"CLOUT_MODEL: there is no model {name}; `clout calibrate` writes one") from error
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"CLOUT_MODEL: {name} is no model that `clout calibrate` wrote: {error}") from error
 
 
 def fit(model: str, source: str, level: NDArray[np.float64], factors: NDArray[np.float64]) -> Reference:
@@ -92,13 +113,25 @@ def fit(model: str, source: str, level: NDArray[np.float64], factors: NDArray[np
     Returns:
         The reference: the average user at `MEAN_SCORE`, one in 1 / `TAIL` above `TAIL_SCORE`.
     """
-    curve = _fit_curve(_summary(level), float(np.quantile(level, 1.0 - TAIL)))
+    curve = _fit_curve(_summary(level), _tail(level))
     one, two, three = (Curve(_unit_for_mean(_summary(column), curve.bend), curve.bend) for column in factors.T)
     below = _shares(len(level))
     quantiles, first = np.unique(np.quantile(level, below), return_index=True)
     return Reference(
         model, source, curve, (one, two, three), [round(q, 6) for q in quantiles.tolist()], below[first].tolist()
     )
+
+
+def _tail(level: NDArray[np.float64]) -> float:
+    """
+    Return the level that `TAIL` of the population passes.
+
+    A population of less than ten times 1 / `TAIL` says nothing about so few: its tail is continued as it begins. Levels
+    are logarithms of engagement, whose power law is a straight line in them against the logarithm of the share beyond.
+    """
+    near, far = 0.1, max(TAIL, 10.0 / len(level))
+    begin, end = np.quantile(level, [1.0 - near, 1.0 - far])
+    return float(end + (end - begin) / np.log(near / far) * np.log(far / TAIL))
 
 
 def _summary(level: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -37,6 +37,17 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final[msgspec.msgpack.Decoder[Block]] = msgspec.msgpack.Decoder(Block)
 
 
+def is_snapshot(path: Path) -> bool:
+    """
+    Tell whether a file begins like a snapshot.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 class SnapshotWriter:
     """
     Writes a snapshot; it takes the place of an older one when all of it is on the disk.

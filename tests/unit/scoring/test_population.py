@@ -62,6 +62,7 @@ def test_a_fit_meets_its_aims_on_another_population() -> None:
     fitted = fit("other", "a test", level, np.stack([level] * 3, axis=1))
     score = fitted.score(level)
     assert score.mean() == pytest.approx(20, abs=0.1)
-    assert np.quantile(score, 1 - 1e-5) == pytest.approx(86, abs=0.1)
+    # Of 200,000 there are two: the tail beyond the first ten is continued.
+    assert np.quantile(score, 1 - 1e-5) == pytest.approx(86, abs=1)
     assert fitted.percentile(np.array([np.median(level)]))[0] == pytest.approx(50, abs=0.1)
     assert (np.diff(fitted.levels) > 0).all()
