@@ -76,6 +76,27 @@ def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: 
 
 
 @app.command
+def mastodon(*, server: str, broker: str | None = None, redis: str | None = None) -> None:
+    """
+    Mastodon, live: a server's public posts, and what others do to an account. Needs its token, CLOUT_MASTODON_TOKEN.
+
+    Parameters
+    ----------
+    server
+        The account's server, https://host.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.launch import live, run
+    from agents.mastodon.agent import Mastodon
+
+    settings = _settings(broker, redis)
+    run(live(Mastodon(server, settings.mastodon_token.get_secret_value()), settings), settings)
+
+
+@app.command
 def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
     """
     Nostr, live: reactions, reposts, replies, mentions, follow lists. Needs nothing but internet access.

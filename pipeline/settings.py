@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """Port of an agent's metrics; a second agent on the machine needs one of its own, or goes without."""
     agent_memory: int = Field(default=5_000_000, ge=1)
     """Records that an agent keeps on disk, some 400 bytes each, so that what is deleted later can be withdrawn."""
+    mastodon_token: SecretStr = SecretStr("")
+    """What `clout agent mastodon` shows to its server: a token with the scopes read and profile."""
     webhook_secrets: dict[str, SecretStr] = {}
     """What `clout agent webhook` checks signatures with, as JSON: the name of a network to its secret."""
     webhook_port: int = Field(default=8090, ge=0, le=65535)
