@@ -55,6 +55,34 @@ def replay(
 
 
 @app.command
+def activitypub(
+    *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
+) -> None:
+    """
+    The fediverse: what other servers deliver to yours. Needs a server that forwards its inbox, headers and all.
+
+    Parameters
+    ----------
+    host
+        The address to listen on; CLOUT_HOST otherwise.
+    port
+        The port to listen on; CLOUT_ACTIVITYPUB_PORT otherwise.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.activitypub.agent import ActivityPub
+    from agents.fetching import Fetcher
+    from agents.launch import live, run
+
+    settings = _settings(broker, redis)
+    fetcher = Fetcher(frozenset(settings.private_hosts))
+    agent = ActivityPub(host or settings.host, settings.activitypub_port if port is None else port, fetcher)
+    run(live(agent, settings), settings)
+
+
+@app.command
 def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
     """
     Bluesky, live: likes, reposts, quotes, replies, mentions, follows. Needs nothing but internet access.

@@ -27,6 +27,8 @@ class Request:
 
     method: str
     path: str
+    target: str
+    """Path and query as they were sent."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
     """By name in lower case."""
@@ -77,7 +79,9 @@ async def _answered(scope: Any, receive: Any, handler: Handler) -> Answer:
         return Answer(413, b"the body is too long\n")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    return await handler(Request(scope["method"], scope["path"], query, headers, body))
+    asked = scope["query_string"].decode("latin-1")
+    target = scope["raw_path"].decode("latin-1") + (f"?{asked}" if asked else "")
+    return await handler(Request(scope["method"], scope["path"], target, query, headers, body))
 
 
 async def _body(receive: Any) -> bytes | None:

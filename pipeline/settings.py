@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """What `clout agent webhook` checks signatures with, as JSON: the name of a network to its secret."""
     webhook_port: int = Field(default=8090, ge=0, le=65535)
     """Port that `clout agent webhook` listens on."""
+    activitypub_port: int = Field(default=8091, ge=0, le=65535)
+    """Port that `clout agent activitypub` listens on."""
+    private_hosts: list[str] = []
+    """Hosts of one's own network that agents may fetch from all the same, when somebody names them."""
     data_dir: Path = Path.home() / ".local" / "share" / "clout"
     """Where agents keep cursors and the embedded mode its snapshot."""
     embedded: bool = False

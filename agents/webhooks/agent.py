@@ -1,13 +1,10 @@
 """The agent `webhook`: networks POST to /NAME what happened; the answer is 200 once it is in the log."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 
-from agents.inbox import Inbox
+from agents.deliveries import Deliveries
 from agents.protocol import Batch, Position
 from agents.receiver import Answer, Request, serving
 from agents.webhooks.mapping import Mapping as NetworkMapping
@@ -17,23 +14,7 @@ from pipeline.clock import Clock, system_clock
 from pipeline.errors import ConfigError
 from pipeline.logs import get_logger
 
-_ANSWER_S: Final = 9.0
-"""GitHub waits for ten seconds, others for longer; all of them try again."""
-
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What a request brought."""
-
-    batch: Batch
-    size: int
-    stored: asyncio.Event
-
-    def __len__(self) -> int:
-        """Return the size of the request's body."""
-        return self.size
 
 
 class Webhooks:
@@ -76,7 +57,7 @@ class Webhooks:
         self._secrets = secrets
         self._host, self._port = host, port
         self._clock = clock
-        self._inbox: Inbox[Delivery] = Inbox()
+        self._deliveries = Deliveries()
 
     def share(self) -> float | None:
         """There is no end."""
@@ -92,8 +73,8 @@ class Webhooks:
                     url=f"http://{self._host}:{self._port}/{name}",
                     verify_token=verify_token(secret),
                 )
-            while True:
-                yield _together(await self._inbox.take())
+            async for batch in self._deliveries.batches():
+                yield batch
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; whatever it is, its fate is counted."""
@@ -106,42 +87,14 @@ class Webhooks:
         if request.method != "POST":
             return Answer(405, b"GET and POST only\n")
         if not is_signed(mapping.signature, secret, request, self._clock()):
-            await self._put(_skipped("bad_signature"), request)
-            return Answer(401, f"{mapping.signature.header} is missing or wrong\n".encode())
+            problem = Answer(401, f"{mapping.signature.header} is missing or wrong\n".encode())
+            return await self._deliveries.refused("bad_signature", request, problem)
         return await self._take(mapping, request)
 
     async def _take(self, mapping: NetworkMapping, request: Request) -> Answer:
         try:
             body = msgspec.json.decode(request.body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            await self._put(_skipped("malformed"), request)
-            return Answer(400, b"the body is no JSON\n")
-        stored = await self._put(read(mapping, body, request.headers, self._clock()), request)
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                await stored.wait()
-        except TimeoutError:
-            return Answer(503, b"not stored yet: send it again\n")
-        return Answer(200, b"stored\n")
-
-    async def _put(self, batch: Batch, request: Request) -> asyncio.Event:
-        stored = asyncio.Event()
-        await self._inbox.put(Delivery(batch, len(request.body), stored))
-        return stored
-
-
-def _skipped(reason: str) -> Batch:
-    return Batch(read=1, skipped={reason: 1})
-
-
-def _together(deliveries: Sequence[Delivery]) -> Batch:
-    whole = Batch()
-    for delivery in deliveries:
-        whole.add(delivery.batch)
-
-    def settled() -> None:
-        for delivery in deliveries:
-            delivery.stored.set()
-
-    whole.settled = settled
-    return whole
+            return await self._deliveries.refused("malformed", request, Answer(400, b"the body is no JSON\n"))
+        batch = read(mapping, body, request.headers, self._clock())
+        return await self._deliveries.stored(batch, request, Answer(200, b"stored\n"))

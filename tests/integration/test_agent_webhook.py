@@ -117,6 +117,7 @@ def test_without_the_broker_a_network_is_asked_to_come_again(own_cluster: Cluste
     own_broker.thaw()
     assert hub.star(2).status_code == 200
     assert hub.agent.stop() == 0
+    hub.client.close()
 
 
 def test_without_a_secret_the_message_says_what_to_set(cluster: Cluster) -> None:

@@ -76,7 +76,9 @@ def test_no_body_trips_a_mapping(case: tuple[str, dict[str, Any]], data: st.Data
 
 def request(body: bytes = b"{}", headers: dict[str, str] | None = None, **query: str) -> Request:
     """Return a request."""
-    return Request("POST", "/x", {name.replace("_", "."): value for name, value in query.items()}, headers or {}, body)
+    return Request(
+        "POST", "/x", "/x", {name.replace("_", "."): value for name, value in query.items()}, headers or {}, body
+    )
 
 
 def digest(signed: bytes) -> bytes:
@@ -107,10 +109,10 @@ def test_handshakes_are_those_of_the_networks() -> None:
     hub = shake_hands(Handshake("hub"), "s", request(hub_challenge="1158", hub_verify__token="no"))
     assert hub.status == 403
     query = {"hub.mode": "subscribe", "hub.challenge": "1158", "hub.verify_token": verify_token("s")}
-    assert shake_hands(Handshake("hub"), "s", Request("GET", "/x", query, {}, b"")).body == b"1158"
-    crc = shake_hands(Handshake("crc"), "s", Request("GET", "/x", {"crc_token": "foo"}, {}, b""))
+    assert shake_hands(Handshake("hub"), "s", Request("GET", "/x", "/x", query, {}, b"")).body == b"1158"
+    crc = shake_hands(Handshake("crc"), "s", Request("GET", "/x", "/x", {"crc_token": "foo"}, {}, b""))
     assert json.loads(crc.body) == {"response_token": "sha256=" + base64.b64encode(digest(b"foo")).decode()}
-    code = shake_hands(Handshake("challenge-code"), "s", Request("GET", "/x", {"challengeCode": "c"}, {}, b""))
+    code = shake_hands(Handshake("challenge-code"), "s", Request("GET", "/x", "/x", {"challengeCode": "c"}, {}, b""))
     assert json.loads(code.body) == {"challengeCode": "c", "challengeResponse": digest(b"c").hex()}
     assert shake_hands(Handshake("none"), "s", request()).status == 404
 

@@ -1,0 +1,1 @@
+"""ActivityPub: signed activities that servers deliver to an inbox, and what they mean."""
