@@ -13,19 +13,22 @@ MISSING = (
 )
 
 
-def broker_command(port: int) -> list[str]:
+def broker_command(port: int, advertised: int | None = None) -> list[str]:
     """
     Return the command that runs the broker on a port.
+
+    Args:
+        port: Where it listens.
+        advertised: The port that it tells its clients, if that is another one.
 
     Raises:
         ConfigError: The extra `embedded` is not installed.
     """
-    address = f"tcp://{LOOPBACK}:{port}"
     return [
         _binary(),
         "broker",
-        f"--listener-url={address}",
-        f"--advertised-listener-url={address}",
+        f"--listener-url=tcp://{LOOPBACK}:{port}",
+        f"--advertised-listener-url=tcp://{LOOPBACK}:{advertised or port}",
         "--storage-engine=memory://tansu/",
     ]
 

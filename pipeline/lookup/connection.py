@@ -1,9 +1,11 @@
 """How every role connects to Redis."""
 
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, TryAgainError
@@ -21,6 +23,35 @@ AWAY: Final = (
 )
 """What a client sees while Redis is away, starts, fails over or is full: trying again may help."""
 
+
+class _Told(AbstractConnection):
+    """A connection that tells of a broken one as every other error of it is told."""
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Send; uvloop raises a bare RuntimeError where the other side has reset the connection meanwhile."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as exc:
+            raise RedisConnectionError(f"the connection was closed while writing: {exc}") from exc
+
+
+class _Connection(_Told, Connection):
+    """TCP."""
+
+
+class _SSLConnection(_Told, SSLConnection):
+    """TLS."""
+
+
+class _UnixConnection(_Told, UnixDomainSocketConnection):
+    """A socket of this machine."""
+
+
+_CLASSES: Final[dict[str, type[AbstractConnection]]] = {
+    "redis": _Connection,
+    "rediss": _SSLConnection,
+    "unix": _UnixConnection,
+}
 
 _CONNECTIONS: Final = 32
 
@@ -41,6 +72,7 @@ def connect(url: str, timeout_s: float) -> Redis:
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError, RedisTimeoutError)),
     )
+    pool.connection_class = _CLASSES[urlsplit(url).scheme]
     return Redis.from_pool(pool)
 
 

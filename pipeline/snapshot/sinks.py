@@ -1,6 +1,7 @@
 """Where the sinks go on in a log that begins from a snapshot, when Redis outlived the log before."""
 
 from bisect import bisect_left
+from typing import Final, cast
 
 from redis.exceptions import RedisError
 
@@ -10,7 +11,8 @@ from pipeline.lookup.connection import connect, redacted
 from pipeline.settings import Settings
 from pipeline.topics import TOPICS
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S: Final = 2.0
+_NAMES: Final = {spec.name for spec in TOPICS}
 
 
 async def move_sinks(settings: Settings, old_offsets: dict[tuple[str, int], list[int]] | None) -> None:
@@ -27,17 +29,14 @@ async def move_sinks(settings: Settings, old_offsets: dict[tuple[str, int], list
     """
     client = connect(settings.redis, _TIMEOUT_S)
     try:
-        stored = await client.hgetall(keys.SINK)
-        for spec in TOPICS:
-            for number in range(settings.partitions):
-                name = keys.offset_field(settings.topic_prefix + spec.name, number)
-                if name.encode() not in stored:
-                    continue
-                if old_offsets is None:
-                    await client.hdel(keys.SINK, name)
-                    continue
-                carried = old_offsets.get((spec.name, number), [])
-                await client.hset(keys.SINK, name, str(bisect_left(carried, int(stored[name.encode()]))))
+        for name, position in (await client.hgetall(keys.SINK)).items():
+            place = _place(settings, cast("bytes", name).decode())
+            if place is None:
+                continue
+            if old_offsets is None:
+                await client.hdel(keys.SINK, name)
+            else:
+                await client.hset(keys.SINK, name, str(bisect_left(old_offsets.get(place, []), int(position))))
     except (RedisError, OSError) as exc:
         raise StoreUnavailableError(
             f"Redis does not answer at {redacted(settings.redis)}: start it, or set CLOUT_REDIS; it may hold how far "
@@ -45,3 +44,11 @@ async def move_sinks(settings: Settings, old_offsets: dict[tuple[str, int], list
         ) from exc
     finally:
         await client.aclose()
+
+
+def _place(settings: Settings, field: str) -> tuple[str, int] | None:
+    """Return the topic without prefix and the partition that a field of the sinks' offsets is of, or None."""
+    # Of several that read one topic, all but the first put a name of their own before it.
+    topic, _, number = field[max(0, field.find(settings.topic_prefix)) :].rpartition("/")
+    name = topic.removeprefix(settings.topic_prefix)
+    return (name, int(number)) if name in _NAMES and number.isdecimal() else None

@@ -54,8 +54,6 @@ def restart_on_sigterm(trial: Trial, restarts: int) -> None:
 
 def freeze_one_of_two(trial: Trial, freezes: int) -> None:
     """SIGSTOP one of two workers past its session, let the other take over, SIGCONT; then recover from it all."""
-    session_s = trial.cluster.settings.session_timeout_s
-    everything = set(range(trial.cluster.settings.partitions))
     with trial.load():
         workers = [trial.worker().wait_ready(), trial.worker().wait_ready()]
         for number in range(freezes):
@@ -64,11 +62,23 @@ def freeze_one_of_two(trial: Trial, freezes: int) -> None:
             trial.nemesis.moment(0.0, 1.0)
             frozen.freeze()
             trial.nemesis.note(f"SIGSTOP of {frozen.name}")
-            eventually(lambda other=other: held(other) == everything, session_s + 30, "the other one has taken over")
+            take_over(trial, other)
             trial.nemesis.moment(1.0, 4.0)
             frozen.thaw()
             trial.nemesis.note(f"SIGCONT of {frozen.name}")
             trial.wait_until_it_folds(frozen)
+    recover_from_it_all(trial, workers)
+
+
+def take_over(trial: Trial, worker: Role) -> None:
+    """Wait until a worker has all partitions."""
+    everything = set(range(trial.cluster.settings.partitions))
+    deadline_s = trial.cluster.settings.session_timeout_s + 30
+    eventually(lambda: held(worker) == everything, deadline_s, f"{worker.name} has taken over")
+
+
+def recover_from_it_all(trial: Trial, workers: list[Role]) -> None:
+    """Check what the workers have counted; then kill them, and let another one go on with what they wrote."""
     trial.settle(workers)
     trial.check()
     for worker in workers:

@@ -66,11 +66,12 @@ class Logged:
 class Broker(Logged):
     """A Tansu broker in memory, on a port of its own."""
 
-    def __init__(self, guard: Guard, directory: Path) -> None:
+    def __init__(self, guard: Guard, directory: Path, *, advertised: int | None = None) -> None:
+        """Start it; `advertised` is the port that clients are told, of a proxy before it."""
         self.port = free_port()
         self.url = f"kafka://127.0.0.1:{self.port}"
         name = f"broker-{self.port}"
-        super().__init__(name, broker_command(self.port), guard, directory, broker_environment())
+        super().__init__(name, broker_command(self.port, advertised), guard, directory, broker_environment())
         eventually(self._is_ready, 20, f"the broker listens; its log is {self.log}")
 
     def _is_ready(self) -> bool:
@@ -79,12 +80,19 @@ class Broker(Logged):
 
 
 class Valkey(Logged):
-    """A Valkey server without persistence, on a port of its own."""
+    """A Valkey server without persistence, on a port of its own; it may be killed and started again, empty."""
 
     def __init__(self, guard: Guard, directory: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        super().__init__(f"valkey-{self.port}", valkey_command(self.port, directory), guard, directory)
+        self._guard = guard
+        self._directory = directory
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after a `kill`, and wait until it answers."""
+        command = valkey_command(self.port, self._directory)
+        super().__init__(f"valkey-{self.port}", command, self._guard, self._directory)
         eventually(self._is_ready, 20, f"Valkey answers; its log is {self.log}")
 
     def database(self, number: int) -> str:

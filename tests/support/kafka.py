@@ -48,11 +48,11 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners={listeners},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners={listeners}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=\
-PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config={scram}
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram}
@@ -125,7 +125,9 @@ class Kafka(Logged):
     """One KRaft broker that is its own controller; it may be killed and started again on the same log."""
 
     def __init__(self, guard: Guard, directory: Path) -> None:
-        self.ports = {protocol: free_port() for protocol in ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL")}
+        self.ports = {protocol: free_port() for protocol in ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "PROXIED")}
+        self.proxy_port = free_port()
+        """Where those who connect to the listener PROXIED are sent: a test puts a proxy there."""
         self.port = self.ports["PLAINTEXT"]
         self.url = f"kafka://127.0.0.1:{self.port}"
         self.certificate = directory / f"kafka-{self.port}.pem"
@@ -136,7 +138,8 @@ class Kafka(Logged):
         self._properties = directory / f"kafka-{self.port}.properties"
         self._properties.write_text(
             _PROPERTIES.format(
-                listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items()),
+                listeners=_addresses(self.ports),
+                advertised=_addresses({**self.ports, "PROXIED": self.proxy_port}),
                 controller=free_port(),
                 directory=directory / f"kafka-{self.port}",
                 scram=_SCRAM,
@@ -191,6 +194,10 @@ class Kafka(Logged):
     def _is_ready(self) -> bool:
         assert self.is_running(), self.output()
         return is_listening(self.port) and answers(self.url)
+
+
+def _addresses(ports: dict[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
 
 
 def _call(*command: str) -> None:

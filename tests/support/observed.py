@@ -11,7 +11,9 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.kafka import client_options
+from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
+from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import ScoreDocument
 from tests.support.cluster import Role
 from tests.support.eventually import eventually
@@ -62,6 +64,14 @@ async def read_topic(settings: Settings, topic: str) -> list[Seen]:
         return sorted(out, key=lambda record: (record.partition, record.offset))
     finally:
         await consumer.stop()
+
+
+async def count_records(settings: Settings) -> int:
+    """Return how many engagements the broker has in its topics."""
+    names = [settings.topic_prefix + topic for topic in ENGAGEMENT_TOPICS]
+    async with LogReader(settings) as reader:
+        tps = [TopicPartition(name, number) for name in names for number in range(settings.partitions)]
+        return sum((await reader.ends(tps)).values())
 
 
 async def read_scores(settings: Settings) -> list[ScoreDocument]:

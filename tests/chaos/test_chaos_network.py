@@ -1,0 +1,136 @@
+"""The network between the processes breaks, stalls and loses: every acknowledged event is counted once all the same."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.local.guard import Guard
+from tests.chaos.test_chaos_many_workers import recover_from_it_all, take_over
+from tests.chaos.trial import Trial
+from tests.support.cluster import Broker, Cluster
+from tests.support.kafka import Kafka
+from tests.support.ledger import Ledger
+from tests.support.nemesis import Nemesis
+from tests.support.observed import count_records
+from tests.support.proxy import ANSWERS, Proxy
+from tests.support.settings import make_settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A proxy without faults, for now."""
+    with Proxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def distant(proxy: Proxy, redis_url: str, nemesis: Nemesis, guard: Guard, tmp_path: Path) -> Iterator[Trial]:
+    """A trial in which everyone reaches the broker through the proxy."""
+    broker = Broker(guard, tmp_path, advertised=proxy.port)
+    proxy.target = broker.port
+    settings = make_settings(f"kafka://127.0.0.1:{proxy.port}", redis_url, tmp_path)
+    cluster = Cluster(settings, guard, tmp_path)
+    yield Trial(cluster, nemesis, Ledger(nemesis.seed))
+    proxy.heal()
+    cluster.stop()
+    broker.kill()
+
+
+def slow(trial: Trial, proxy: Proxy) -> None:
+    """Every chunk takes 300 ms in each direction."""
+    proxy.delay(0.3)
+    trial.nemesis.moment(2.0, 4.0)
+
+
+def sliced(trial: Trial, proxy: Proxy) -> None:
+    """Requests and answers arrive in crumbs."""
+    proxy.slice(200)
+    trial.nemesis.moment(1.0, 3.0)
+
+
+def storm(trial: Trial, proxy: Proxy) -> None:
+    """Connections are reset again and again."""
+    for _ in range(8):
+        proxy.reset()
+        trial.nemesis.moment(0.05, 0.4)
+
+
+def away(trial: Trial, proxy: Proxy) -> None:
+    """Nobody is there."""
+    proxy.cut()
+    trial.nemesis.moment(1.0, 5.0)
+
+
+def silent(trial: Trial, proxy: Proxy) -> None:
+    """Connections stand, and nothing passes."""
+    proxy.stall()
+    trial.nemesis.moment(1.0, 4.0)
+
+
+def answers_lost(trial: Trial, proxy: Proxy) -> None:
+    """What was asked was done, but nobody hears of it: whoever tries again does it twice."""
+    proxy.stall(ANSWERS)
+    trial.nemesis.moment(0.2, 0.6)
+    proxy.reset()
+
+
+FAULTS: tuple[Callable[[Trial, Proxy], None], ...] = (slow, sliced, storm, away, silent, answers_lost)
+
+
+def break_the_network(trial: Trial, proxy: Proxy, faults: int) -> None:
+    """Let one fault follow the other under load; the worker is restarted when it gave up."""
+    order = [FAULTS[number % len(FAULTS)] for number in range(faults)]
+    trial.nemesis.random.shuffle(order)
+    with trial.load(500):
+        worker = trial.worker()
+        for fault in order:
+            if not worker.is_running():
+                trial.nemesis.note(f"{worker.name} had ended with status {worker.child.status()}")
+                worker = trial.worker()
+            trial.wait_until_it_folds(worker)
+            trial.nemesis.note(fault.__name__)
+            fault(trial, proxy)
+            proxy.heal()
+        trial.nemesis.moment(0.5, 1.0)
+        if not worker.is_running():
+            worker = trial.worker()
+        trial.wait_until_it_folds(worker)
+    # An answer that was lost makes the publisher send again: the broker has more than was acknowledged.
+    records = asyncio.run(count_records(trial.cluster.settings))
+    trial.settle([worker], 90, records=records)
+    trial.check(records=records)
+    assert proxy.broken > 0, "connections were broken"
+    assert worker.stop() == 0
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_a_network_that_fails_in_every_way_loses_nothing(distant: Trial, proxy: Proxy) -> None:
+    """Each fault twice, in random order, between everyone and the broker."""
+    break_the_network(distant, proxy, 2 * len(FAULTS))
+
+
+@pytest.mark.kafka
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+def test_a_worker_that_was_cut_off_past_its_session_counts_nothing_twice(kafka_trial: Trial, kafka: Kafka) -> None:
+    """It runs on without a broker while another one takes over; when the network is back, it writes nothing old."""
+    with Proxy(kafka.ports["PROXIED"], kafka.proxy_port) as proxy:
+        with kafka_trial.load():
+            distant = kafka_trial.worker(CLOUT_BROKER=kafka.url_of("PROXIED")).wait_ready()
+            other = kafka_trial.worker().wait_ready()
+            kafka_trial.wait_until_it_folds(distant)
+            kafka_trial.nemesis.moment(0.0, 1.0)
+            proxy.stall()
+            kafka_trial.nemesis.note(f"nothing passes to or from {distant.name}")
+            take_over(kafka_trial, other)
+            kafka_trial.nemesis.moment(1.0, 4.0)
+            proxy.heal()
+            if not distant.is_running():
+                distant = kafka_trial.worker(CLOUT_BROKER=kafka.url_of("PROXIED"))
+            kafka_trial.wait_until_it_folds(distant)
+        recover_from_it_all(kafka_trial, [distant, other])
