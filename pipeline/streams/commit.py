@@ -118,7 +118,11 @@ class CommitRounds:
         if catching_up and running and started - self._last_round < CATCHUP_INTERVAL_S:
             return False
         before = list(self._table.partitions_held.values())
-        if not await consumer.is_member():
+        member = await consumer.is_member()
+        if member is None:
+            # A broken connection is no verdict: write nothing, keep the state, ask again in the next round.
+            return False
+        if not member:
             _log.warning("no longer a member of the group: nothing is written, the state is dropped")
             for part in filter(self._is_held, before):
                 self._table.drop(part.number)

@@ -58,12 +58,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 fetched = _take_ready(fetcher, active_partitions)
             return fetched
 
-    async def is_member(self) -> bool:
-        """Ask the group's coordinator whether this worker still is a member: a zombie finds out here."""
+    async def is_member(self) -> bool | None:
+        """Ask the group's coordinator whether this worker still is a member; None when it does not answer."""
         coordinator = self._ensure_consumer()._coordinator
-        if coordinator.generation < 0 or coordinator.coordinator_id is None:
-            return False
-        return bool(await coordinator._do_heartbeat())
+        asks = coordinator.generation >= 0 and coordinator.coordinator_id is not None
+        if asks and await coordinator._do_heartbeat():
+            return True
+        # The client forgets its generation only when the coordinator has told it that it is a member no more.
+        return False if coordinator.generation < 0 else None
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the group's committed offsets; 0 where there is none."""
@@ -193,9 +195,10 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset.update(mine)
         return bool(did_commit)
 
-    async def is_member(self) -> bool:
-        """Tell whether the group still counts this worker as a member."""
-        return bool(await self._thread.call_thread(self._thread.is_member))
+    async def is_member(self) -> bool | None:
+        """Tell whether the group still counts this worker as a member; None when its coordinator does not answer."""
+        member: bool | None = await self._thread.call_thread(self._thread.is_member)
+        return member
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the group's committed offsets; 0 where there is none."""
