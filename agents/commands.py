@@ -15,7 +15,7 @@ app = App(name="agent", help="Publish what happens at a network, or what a file 
 def replay(
     file: Path,
     *,
-    format: Literal["higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
+    format: Literal["gharchive", "higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
     speed: str = "max",
     shift: bool = False,
     limit: int | None = None,

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from typing import Literal
 
 from agents.formats.base import Format
+from agents.formats.gharchive import GhArchive
 from agents.formats.higgs import Higgs
 from agents.formats.jetstream import Jetstream
 from agents.formats.klout import Klout
 from agents.formats.ndjson import Ndjson
 
-FormatName = Literal["higgs", "jetstream", "klout", "ndjson"]
+FormatName = Literal["gharchive", "higgs", "jetstream", "klout", "ndjson"]
 
 FORMATS: dict[FormatName, Callable[[int], Format]] = {
+    "gharchive": GhArchive,
     "higgs": Higgs,
     "jetstream": Jetstream,
     "klout": Klout,

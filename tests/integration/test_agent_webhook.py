@@ -16,7 +16,7 @@ from tests.support.topics import all_engagements
 
 pytestmark = pytest.mark.integration
 
-REPOSITORY = {"id": 9, "owner": {"id": 1}}
+REPOSITORY = {"id": 9, "owner": {"id": 1, "login": "owner"}}
 
 
 class Hub:
@@ -44,7 +44,10 @@ class Hub:
 
     def star(self, actor: int, **changes: Any) -> httpx.Response:
         """POST a star."""
-        return self.post("star", {"action": "created", "repository": REPOSITORY, "sender": {"id": actor}, **changes})
+        return self.post(
+            "star",
+            {"action": "created", "repository": REPOSITORY, "sender": {"id": actor, "login": f"p{actor}"}, **changes},
+        )
 
 
 @pytest.fixture
@@ -68,9 +71,9 @@ async def test_what_was_answered_is_in_the_log_also_after_a_kill(hub: Hub, clust
         *((f"github:star/{actor}/9", False) for actor in range(100, 130)),
         ("github:star/101/9", True),
     }
-    first, second = (event for event in events if event.actor == "github:100")
+    first, second = (event for event in events if event.actor == "github:p100")
     assert first == second
-    made, undo = (event for event in events if event.actor == "github:101")
+    made, undo = (event for event in events if event.actor == "github:p101")
     assert (made.time, made.actor_nth) == (undo.time, undo.actor_nth)
     assert hub.agent.stop() == 0
 
@@ -83,7 +86,7 @@ async def test_nobody_else_is_listened_to(hub: Hub, cluster: Cluster) -> None:
     assert hub.client.get("/facebook", params={"hub.challenge": "1", "hub.verify_token": "x"}).status_code == 403
     assert hub.client.put("/github").status_code == 405
     assert hub.star(7).status_code == 200
-    assert [event.actor for event in await all_engagements(cluster.settings)] == ["github:7"]
+    assert [event.actor for event in await all_engagements(cluster.settings)] == ["github:p7"]
     metrics = httpx.get(f"http://127.0.0.1:{cluster.settings.agent_port}/metrics").text
     assert 'clout_agent_skipped_total{agent="webhook",reason="bad_signature"} 2.0' in metrics
     assert hub.agent.stop() == 0
@@ -91,10 +94,10 @@ async def test_nobody_else_is_listened_to(hub: Hub, cluster: Cluster) -> None:
 
 async def test_hostile_bodies_are_counted_and_do_no_harm(hub: Hub, cluster: Cluster) -> None:
     """Long, deep, of wrong types, no UTF-8, of another age."""
-    fork = {"forkee": {"id": 5, "owner": {"id": 3}}, "repository": REPOSITORY}
+    fork = {"forkee": {"id": 5, "owner": {"id": 3, "login": "p3"}}, "repository": REPOSITORY}
     for created in ("1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"):
         assert hub.post("fork", {**fork, "forkee": {**fork["forkee"], "created_at": created}}).status_code == 200  # type: ignore[dict-item]
-    assert hub.star(1, sender={"id": "x" * 1_000_000}).status_code == 200
+    assert hub.star(1, sender={"id": "x" * 1_000_000, "login": "p"}).status_code == 200
     assert hub.star(1, sender=["no"]).status_code == 200
     assert hub.star(1, sender={"id": {"a": []}}, repository=None).status_code == 200
     assert hub.post("star", b"[" * 100_000).status_code == 400
@@ -103,7 +106,7 @@ async def test_hostile_bodies_are_counted_and_do_no_harm(hub: Hub, cluster: Clus
     assert hub.post("star", b"7").status_code == 200
     assert hub.post("star", b" " * (3 << 20)).status_code == 413
     assert hub.star(7).status_code == 200
-    assert [event.actor for event in await all_engagements(cluster.settings)] == ["github:7"]
+    assert [event.actor for event in await all_engagements(cluster.settings)] == ["github:p7"]
     assert hub.agent.stop() == 0
     assert "id_too_long 1, implausible_time 2, malformed 3, missing_field 2, unmapped 1" in hub.agent.output()
 

@@ -222,3 +222,55 @@ def test_a_shift_moves_the_time_and_nothing_else(name: FormatName, line: bytes) 
     others = {other for other in FORMATS if other != name and FORMATS[other](0).check(line)}
     assert FORMATS[name](0).check(line)
     assert not others, "no other format takes it for its own"
+
+
+def gh(kind: str, payload: dict[str, object], actor: str = "mona") -> bytes:
+    """Return a line of GH Archive."""
+    event = {"id": "2489651045", "type": kind, "actor": {"id": 2, "login": actor}, "payload": payload, "public": True}
+    repo = {"id": 9, "name": "octocat/hello", "url": "https://api.github.com/repos/octocat/hello"}
+    return msgspec.json.encode({**event, "repo": repo, "created_at": "2015-01-01T15:00:00Z"})
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "name", "target"),
+    [
+        (gh("WatchEvent", {"action": "started"}), "like", "star/2/9", "octocat"),
+        (gh("ForkEvent", {"forkee": {"id": 77}}), "share", "fork/77", "octocat"),
+        (
+            gh(
+                "IssueCommentEvent",
+                {"action": "created", "comment": {"id": 5}, "issue": {"id": 6, "user": {"login": "ada"}}},
+            ),
+            "comment",
+            "issue_comment/5",
+            "ada",
+        ),
+        (gh("CommitCommentEvent", {"comment": {"id": 5}}), "comment", "commit_comment/5", "octocat"),
+        (
+            gh("PullRequestReviewEvent", {"review": {"id": 5}, "pull_request": {"id": 6, "user": {"login": "ada"}}}),
+            "comment",
+            "review/5",
+            "ada",
+        ),
+    ],
+)
+def test_an_event_of_github_is_for_whom_it_answers(line: bytes, kind: str, name: str, target: str) -> None:
+    """Ids are those of the webhooks, so that both together count once."""
+    (item,) = read("gharchive", [line]).items
+    assert isinstance(item, Engagement)
+    assert (item.kind, item.id, item.target) == (kind, f"github:{name}", f"github:{target}")
+    assert (item.actor, item.time) == ("github:mona", 1_420_124_400_000)
+
+
+def test_other_events_of_github_are_skipped_for_a_reason() -> None:
+    """A push, one's own star, an edit, and what is no event."""
+    lines = [
+        gh("PushEvent", {"size": 1}),
+        gh("WatchEvent", {"action": "started"}, "Octocat"),
+        gh("IssueCommentEvent", {"action": "edited"}),
+        b'{"type": "WatchEvent"}',
+        gh("WatchEvent", {"action": 7}),
+    ]
+    batch = read("gharchive", lines)
+    assert (batch.items, batch.read) == ([], 5)
+    assert batch.skipped == {"other_type": 1, "self": 1, "other_action": 1, "malformed": 2}
