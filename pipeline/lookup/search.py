@@ -24,7 +24,7 @@ class Criteria:
     network: str | None = None
     bucket: str | None = None
     topic: str | None = None
-    """A tag of the posts that earned engagement, in any case."""
+    """The slug of one of the topics that a user stands under."""
     min_authenticity: int = 0
 
 
@@ -47,16 +47,7 @@ class _Head(msgspec.Struct, gc=False):
     authenticity: int
 
 
-class _Tag(msgspec.Struct, gc=False):
-    tag: str
-
-
-class _Tags(msgspec.Struct, gc=False):
-    tags: list[_Tag]
-
-
 _decode_head = msgspec.json.Decoder(_Head).decode
-_decode_tags = msgspec.json.Decoder(_Tags).decode
 
 
 class Search:
@@ -75,6 +66,8 @@ class Search:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        if criteria.topic is not None and not await self._store.topic_size(criteria.topic):
+            return Found([], None, is_exact=True)
         if place is None:
             place = walk.begin(criteria.max_score, await self._store.newest_change())
         documents: list[bytes] = []
@@ -112,20 +105,13 @@ class Search:
 
     async def _meeting(self, criteria: Criteria, users: list[str]) -> dict[str, bytes]:
         """Return the documents of those users who meet the criteria, in their order."""
+        if criteria.topic is not None:
+            users = await self._store.in_topic(criteria.topic, users)
         documents = await self._store.get_many(users)
-        meeting = {
+        return {
             user: document
             for user, document in zip(users, documents, strict=True)
             if document is not None and _meets(_decode_head(document), criteria)
-        }
-        if criteria.topic is None:
-            return meeting
-        details = await self._store.details_of(list(meeting))
-        topic = criteria.topic.lower()
-        return {
-            user: document
-            for (user, document), known in zip(meeting.items(), details, strict=True)
-            if known is not None and any(tag.tag.lower() == topic for tag in _decode_tags(known).tags)
         }
 
 

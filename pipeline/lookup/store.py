@@ -180,9 +180,18 @@ class ScoreStore:
         networks = sorted(name.decode() for name in found) if network is None else [network]
         return [user.decode() for user in await self._mget([keys.handle(name, handle) for name in networks]) if user]
 
-    async def details_of(self, users: Sequence[str]) -> list[bytes | None]:
-        """Return the details document of each user, or None, in their order."""
-        return await self._mget([keys.details(user) for user in users])
+    async def in_topic(self, slug: str, users: Sequence[str]) -> list[str]:
+        """Return those of users who stand under a topic, in their order."""
+        if not users:
+            return []
+        async with self._answer():
+            found = await cast("Any", self.redis.execute_command("ZMSCORE", keys.topic(slug), *users))  # type: ignore[no-untyped-call]
+        return [user for user, score in zip(users, found, strict=True) if score is not None]
+
+    async def topic_size(self, slug: str) -> int:
+        """Return how many users stand under a topic."""
+        async with self._answer():
+            return int(await self.redis.zcard(keys.topic(slug)))
 
     async def top_documents(self, limit: int = 10, network: str | None = None) -> list[ScoreDocument]:
         """Return the documents of the leaders, best first, decoded."""

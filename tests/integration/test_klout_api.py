@@ -1,6 +1,5 @@
 """Klout's API over a real socket: the shapes, errors and forms of request that its clients knew."""
 
-import asyncio
 import json
 import re
 import socket
@@ -11,42 +10,19 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from pipeline.lookup.connection import connect
-from pipeline.lookup.history.outlets import SCORE_POINTS
 from pipeline.lookup.history.series import DAY_MS
 from pipeline.lookup.klout.ids import klout_id
-from pipeline.lookup.sink.chunks import Batch, Tally, chunks
-from pipeline.lookup.sink.details import DETAILS
-from pipeline.lookup.sink.outlet import Outlet
-from pipeline.lookup.sink.scores import SCORES
-from pipeline.lookup.sink.writer import Writer
 from pipeline.settings import Settings
+from tests.integration.test_lookup_api import store
 from tests.support.cluster import Cluster, Role, Valkey
 from tests.support.eventually import eventually
 from tests.support.keys import create_key
-from tests.unit.lookup.documents import details_bytes, records, score_bytes
+from tests.unit.lookup.documents import details_bytes, score_bytes
 
 pytestmark = pytest.mark.integration
 
 NOW: Final = 1_341_446_400_000
 ANN: Final = klout_id("twitter:11")
-
-
-def fill(redis_url: str, scores: Sequence[bytes], details: Sequence[bytes] = ()) -> None:
-    """Write documents as the sink does: look-ups, history, and what is derived from both."""
-    written: tuple[tuple[Outlet, Sequence[bytes]], ...] = ((SCORES, scores), (DETAILS, details), (SCORE_POINTS, scores))
-
-    async def write() -> None:
-        redis = connect(redis_url, 5)
-        writer, number = Writer(redis, "test"), time.monotonic_ns()
-        for outlet, values in written:
-            await writer.rewind(outlet.field(outlet.topic, number), 0)
-            if values:
-                for chunk in chunks([Batch(outlet, outlet.topic, number, 0, records(*values))], Tally()):
-                    await writer.write(chunk)
-        await redis.aclose()
-
-    asyncio.run(write())
 
 
 def details(user: str, actors: dict[str, int], tags: Sequence[str] = (), version: int = 1) -> bytes:
@@ -65,7 +41,7 @@ def score(user: str, value: float, handle: str, days_ago: int, version: int) -> 
 def redis_filled(redis_url: str) -> str:
     """Ann (40 days of history, topics, peers), six peers with scores, and one without."""
     peers = {f"twitter:2{n}": n + 1 for n in range(6)}
-    fill(
+    store(
         redis_url,
         [
             *(score("twitter:11", value, "Ann", ago, 9 - ago // 5) for value, ago in ((40, 40), (41, 10), (44.5, 2))),
@@ -123,6 +99,18 @@ def test_an_identity_leads_back_to_the_account(client: httpx.Client) -> None:
     assert client.get(f"/v2/identity.json/klout/{ANN}/gp").status_code == 404
     torvalds = ok(client, "/v2/identity.json/github?screenName=torvalds")["id"]
     assert ok(client, f"/v2/identity.json/klout/{torvalds}") == {"id": "torvalds", "network": "github"}
+
+
+def test_the_number_of_a_linked_account_leads_to_the_person(client: httpx.Client, redis_url: str) -> None:
+    """Clients keep numbers for ever: the account's own, from before, still works."""
+    account = score_bytes("twitter:12", 20.0, 1, handle="ann_too", as_of=NOW)
+    store(redis_url, [account])
+    before = ok(client, "/v2/identity.json/tw/12")["id"]
+    assert ok(client, f"/v2/user.json/{before}")["nick"] == "ann_too"
+    store(redis_url, [score_bytes("twitter:12", 20.0, 2, handle="ann_too", as_of=NOW, person="twitter:11")])
+    assert ok(client, "/v2/identity.json/tw/12") == {"id": ANN, "network": "ks"}
+    assert ok(client, "/v2/identity.json/twitter?screenName=ann_too") == {"id": ANN, "network": "ks"}
+    assert ok(client, f"/v2/user.json/{before}")["nick"] == "Ann"
 
 
 def test_version_2_answers_in_klouts_shapes(client: httpx.Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.local.guard import Guard
 from pipeline.lookup import keys
 from pipeline.lookup.connection import connect
+from pipeline.lookup.history.outlets import SCORE_POINTS
 from pipeline.lookup.sink.chunks import Batch, Tally, chunks
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.scores import SCORES
@@ -32,11 +33,10 @@ def store(redis_url: str, scores: Sequence[bytes], details: Sequence[bytes] = ()
         number = time.monotonic_ns()
         if rebuild:
             await writer.positions([f"scores/{number}"])
-        for topic in ("scores", "details"):
-            await writer.rewind(f"{topic}/{number}", 0)
-        batches = [Batch(SCORES, "scores", number, 0, records(*scores))] if scores else []
-        if details:
-            batches.append(Batch(DETAILS, "details", number, 0, records(*details)))
+        written = (SCORES, scores), (DETAILS, details), (SCORE_POINTS, scores)
+        for outlet, _ in written:
+            await writer.rewind(outlet.field(outlet.topic, number), 0)
+        batches = [Batch(outlet, outlet.topic, number, 0, records(*values)) for outlet, values in written if values]
         for chunk in chunks(batches, Tally()):
             await writer.write(chunk)
         if rebuild:

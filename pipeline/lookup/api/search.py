@@ -13,6 +13,7 @@ from pipeline.lookup.api.problems import InvalidFieldError
 from pipeline.lookup.api.state import Service
 from pipeline.lookup.cursors import CursorCodec
 from pipeline.lookup.search import Criteria
+from pipeline.lookup.topics import topic_of
 from pipeline.lookup.walk import Place
 from schemas import ScoreDocument
 
@@ -24,7 +25,7 @@ Bucket = Annotated[
 ]
 Topic = Annotated[
     str | None,
-    Parameter(min_length=1, max_length=512, description="Only users engaged with for posts with this tag."),
+    Parameter(min_length=1, max_length=512, description="Only users who stand under this topic, written in any way."),
 ]
 MinAuthenticity = Annotated[
     int, QueryParameter(name="min_authenticity", ge=0, le=100, description="Least authenticity.")
@@ -76,7 +77,7 @@ async def search_users(
     """
     if min_score > max_score:
         raise InvalidFieldError("min_score", "it is greater than max_score")
-    criteria = Criteria(min_score, max_score, network, bucket, topic, min_authenticity)
+    criteria = Criteria(min_score, max_score, network, bucket, _slug(topic), min_authenticity)
     if handle is not None:
         documents = await service.search.by_handle(handle, criteria)
         return _page(documents[:limit], None, exact=True)
@@ -89,3 +90,12 @@ async def search_users(
 def _page(documents: list[bytes], following: str | None, *, exact: bool) -> Response[bytes]:
     page = _RawUsers([msgspec.Raw(document) for document in documents], following, exact)
     return Response(content=msgspec.json.encode(page), media_type="application/json", headers=_HEADERS)
+
+
+def _slug(topic: str | None) -> str | None:
+    if topic is None:
+        return None
+    known = topic_of(topic)
+    if known is None:
+        raise InvalidFieldError("topic", "a topic has a letter or a digit")
+    return known.slug
