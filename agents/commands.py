@@ -15,10 +15,11 @@ app = App(name="agent", help="Publish what happens at a network, or what a file 
 def replay(
     file: Path,
     *,
-    format: Literal["gharchive", "higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
+    format: Literal["csv", "gharchive", "higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
     speed: str = "max",
     shift: bool = False,
     limit: int | None = None,
+    columns: str = "",
     resume: bool = False,
     broker: str | None = None,
     redis: str | None = None,
@@ -38,6 +39,8 @@ def replay(
         Move the times so that the file ends now.
     limit
         Read so many lines at most.
+    columns
+        Of a csv: actor=from_user,time=created,kind:like names a field's column, or its value in every row.
     resume
         Go on where an earlier replay of the file had come.
     broker
@@ -45,12 +48,14 @@ def replay(
     redis
         Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
+    from agents.formats.table import parse_columns
     from agents.launch import Launch, run
     from agents.pace import parse_speed
     from agents.replay import Replay, ReplayConfig, cursor_of
 
     settings = _settings(broker, redis)
-    config = ReplayConfig(file, format, parse_speed(speed), shift, _positive("--limit", limit))
+    limit = _positive("--limit", limit)
+    config = ReplayConfig(file, format, parse_speed(speed), shift, limit, parse_columns(columns))
     run(Launch(Replay(config), cursor_of(config, settings), resume, bulk=speed == "max"), settings)
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from agents.cursor import CursorFile
 from agents.formats import FORMATS, FormatName
 from agents.formats.base import BadLineError, Format
+from agents.formats.table import Table
 from agents.lines import Lines, last_lines
 from agents.pace import Pace
 from agents.protocol import Batch, Position
@@ -41,6 +42,8 @@ class ReplayConfig:
     """Move the times so that the file ends now."""
     limit: int | None = None
     """Lines to read, at most."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Of a table: field to column."""
 
 
 def cursor_of(config: ReplayConfig, settings: Settings) -> CursorFile:
@@ -68,13 +71,11 @@ class Replay:
             ContractError: Its first line is not of the format.
         """
         self._config = config
-        with Lines(config.path) as lines:
-            _check_first(FORMATS[config.format](0), lines)
-            self._size = lines.size
+        self._format = _opened(config, 0)
+        self._size = config.path.stat().st_size
         self._clock = clock
         self._lines: Lines | None = None
         self._shift = 0
-        self._format = FORMATS[config.format](0)
         self._decided = 0
         self._left = sys.maxsize if config.limit is None else config.limit
         self._ended = False
@@ -93,7 +94,7 @@ class Replay:
         """
         self._decided = _checked_start(position, self._config.path, self._size)
         self._shift = int(position["shift"]) if position else _shift(self._config, self._clock())
-        self._format = FORMATS[self._config.format](self._shift)
+        self._format = _opened(self._config, self._shift)
         with Lines(self._config.path) as self._lines:
             for _ in self._lines.chunks(_CHUNK, self._decided):
                 pass
@@ -145,10 +146,14 @@ def _checked_start(start: Position | None, path: Path, size: int) -> int:
     return int(start["line"])
 
 
-def _check_first(form: Format, lines: Lines) -> None:
-    first = lines.first()
+def _opened(config: ReplayConfig, shift: int) -> Format:
+    """Return the format, which has seen the first line: a table's names its columns."""
+    form = Table(shift, config.columns) if config.format == "csv" else FORMATS[config.format](shift)
+    with Lines(config.path) as lines:
+        first = lines.first()
     if not form.check(first):
-        raise _bad_line(lines.path, 1, form.expected, first)
+        raise _bad_line(config.path, 1, form.expected, first)
+    return form
 
 
 def _bad_line(path: Path, number: int, expected: str, line: bytes) -> ContractError:
@@ -159,6 +164,6 @@ def _bad_line(path: Path, number: int, expected: str, line: bytes) -> ContractEr
 def _shift(config: ReplayConfig, now: int) -> int:
     if not config.shift:
         return 0
-    form = FORMATS[config.format](0)
+    form = _opened(config, 0)
     times = [time for line in last_lines(config.path, _LAST, config.limit) if (time := form.time(line)) is not None]
     return now - max(times) if times else 0

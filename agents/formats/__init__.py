@@ -9,10 +9,12 @@ from agents.formats.higgs import Higgs
 from agents.formats.jetstream import Jetstream
 from agents.formats.klout import Klout
 from agents.formats.ndjson import Ndjson
+from agents.formats.table import Table
 
-FormatName = Literal["gharchive", "higgs", "jetstream", "klout", "ndjson"]
+FormatName = Literal["csv", "gharchive", "higgs", "jetstream", "klout", "ndjson"]
 
 FORMATS: dict[FormatName, Callable[[int], Format]] = {
+    "csv": Table,
     "gharchive": GhArchive,
     "higgs": Higgs,
     "jetstream": Jetstream,

@@ -13,7 +13,9 @@ from agents.formats.higgs import Higgs
 from agents.formats.jetstream import Jetstream
 from agents.formats.klout import Klout
 from agents.formats.ndjson import Ndjson
+from agents.formats.table import Table, parse_columns
 from agents.protocol import Batch, Deletion
+from pipeline.errors import ConfigError
 from schemas import Engagement, Identity, Post, Profile
 from tests.unit.agents.samples import HIGGS, JETSTREAM, KLOUT, like, needs_data
 
@@ -274,3 +276,45 @@ def test_other_events_of_github_are_skipped_for_a_reason() -> None:
     batch = read("gharchive", lines)
     assert (batch.items, batch.read) == ([], 5)
     assert batch.skipped == {"other_type": 1, "self": 1, "other_action": 1, "malformed": 2}
+
+
+ROWS = [
+    b"who,did,whom,when,about\r\n",
+    b'ada,retweet,bob,2026-11-22T05:00:00Z,"a, b"\r\n',
+    b"ada,like,bob,1795323600,x\r\n",
+    b"ada,frowns,bob,1795323600,x\r\n",
+    b"ada,like,ada,1795323600,x\r\n",
+    b"ada,like,bob,soon,x\r\n",
+    b"ada,like\r\n",
+    b"\xff\xfe\r\n",
+    b"\r\n",
+]
+COLUMNS = "actor=who,kind=did,target=whom,time=when,object=about,network:n"
+
+
+def test_a_table_is_read_as_its_columns_are_named() -> None:
+    """Each row has one fate, and is named by what it says."""
+    table = Table(0, parse_columns(COLUMNS))
+    assert table.check(ROWS[0])
+    batch = table.feed(ROWS)
+    first, second = batch.items
+    assert isinstance(first, Engagement)
+    assert isinstance(second, Engagement)
+    assert (first.kind, first.actor, first.target, first.object) == ("share", "n:ada", "n:bob", "a, b")
+    assert first.time == second.time == 1_795_323_600_000
+    assert first.id != second.id
+    assert batch.skipped == {"header": 1, "other_kind": 1, "self": 1, "malformed": 2, "blank": 2}
+    assert batch.read == len(ROWS)
+
+
+def test_a_table_without_a_column_that_is_needed_is_refused() -> None:
+    """The defaults are the fields' own names."""
+    assert not Table().check(ROWS[0])
+    assert Table().check(b"kind,actor,target,time,network")
+
+
+@pytest.mark.parametrize("text", ["who", "actors=who", "actor=a,actor=b", "actor="])
+def test_a_wrong_column_option_says_what_to_give(text: str) -> None:
+    """It names the fields."""
+    with pytest.raises(ConfigError, match="give FIELD=COLUMN or FIELD:VALUE, fields are id, kind"):
+        parse_columns(text)

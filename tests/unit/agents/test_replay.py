@@ -146,3 +146,16 @@ def test_another_speed_is_refused_with_what_may_be_given(text: str) -> None:
     """The message shows examples."""
     with pytest.raises(ConfigError, match="max, or a factor such as 1x or 100x"):
         parse_speed(text)
+
+
+async def test_a_table_goes_on_where_it_had_come(tmp_path: Path) -> None:
+    """Its columns stand in the first line, which is not read again."""
+    path = tmp_path / "rows.csv"
+    rows = [f"n:{n},like,n:t,{1_795_323_600 + n}" for n in range(20)]
+    path.write_text("\n".join(["actor,kind,target,time", *rows]))
+    config = ReplayConfig(path, "csv", shift=True)
+    whole = await read(Replay(config, clock=lambda: NOW))
+    assert whole.position is not None
+    assert times(whole)[-1] == NOW
+    resumed = await read(Replay(config), {**whole.position, "line": 11})
+    assert resumed.items == whole.items[10:]
