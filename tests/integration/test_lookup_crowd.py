@@ -107,7 +107,7 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
     """400 read, 50 never do, 50 come and go: each reader has the newest of everyone at the end, in order, soon."""
     _write(redis_url, 0)
     serve = cluster.start("serve").wait_ready()
-    before = _metric(serve, "process_resident_memory_bytes")
+    before, files = _metric(serve, "process_resident_memory_bytes"), _metric(serve, "process_open_fds")
     draw = random.Random(9)
     steady, restless = [Listener() for _ in range(STEADY)], [Listener() for _ in range(RESTLESS)]
 
@@ -132,7 +132,8 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
     assert late < 5, f"a change took {late:.1f} s"
     assert _metric(serve, "process_resident_memory_bytes") - before < 150e6
     eventually(lambda: _metric(serve, "clout_stream_clients") == 0, 20, "every subscription has ended")
-    eventually(lambda: _metric(serve, "process_open_fds") < 60, 20, "every socket is closed")
+    # Connections to Redis are kept: two pools of 32.
+    eventually(lambda: _metric(serve, "process_open_fds") < files + 80, 20, "every socket is closed")
 
 
 def _write_all(redis_url: str) -> None:
