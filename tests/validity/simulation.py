@@ -87,7 +87,7 @@ def scored(accounts: Sequence[Sequence[Crowd]]) -> Scores:
         partition.fold(source, _records(_engagements(accounts, source)))
     partition.fold(POSTS, _records(_posts(accounts)))
     partition.settle()
-    rows = np.array([partition.index.get(b"%s:t%d" % (NETWORK.encode(), i), -1) for i in range(len(accounts))])
+    rows = np.array([partition.index[b"%s:t%d" % (NETWORK.encode(), i)] for i in range(len(accounts))])
     return model.score(features(partition, rows, NOW * 1_000))
 
 
