@@ -53,6 +53,7 @@ bench: $(VENV)/dev.stamp ## Measure throughput and freshness; writes build/bench
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; takes half an hour
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+	@$(BIN)/pytest tests/integration -m chaos
 
 SEEDS ?= 10
 .PHONY: seeds

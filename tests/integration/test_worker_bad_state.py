@@ -1,0 +1,97 @@
+"""State that the worker cannot use: it ends with what is wrong and what to do, and commits nothing."""
+
+import asyncio
+import re
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from agents.publisher import Publisher
+from agents.routes import Routes
+from pipeline.kafka import client_options
+from pipeline.log_reader import LogReader
+from pipeline.settings import Settings
+from pipeline.state.sources import SOURCES
+from pipeline.topics import CHANGELOG, ensure_topics
+from tests.support.cluster import Cluster, Logged
+from tests.support.eventually import eventually
+from tests.support.ledger import Ledger
+
+pytestmark = pytest.mark.integration
+
+
+async def create(settings: Settings, name: str, partitions: int) -> None:
+    """Create a topic before anyone else does."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(settings.topic_prefix + name, partitions, 1)])
+    finally:
+        await admin.close()
+
+
+async def publish(settings: Settings) -> None:
+    """Publish some events: a worker that went on would commit them."""
+    publisher = Publisher(settings)
+    await publisher.start()
+    await publisher.publish(Routes(settings).route(Ledger(1).issue(200)))
+    await publisher.flush()
+    await publisher.stop()
+
+
+async def write_row(settings: Settings, key: bytes, value: bytes) -> None:
+    """Write a record to every partition of the changelog."""
+    await ensure_topics(settings)
+    async with AIOKafkaProducer(**client_options(settings)) as producer:
+        for number in range(settings.partitions):
+            await producer.send_and_wait(settings.topic_prefix + CHANGELOG.name, value, key=key, partition=number)
+
+
+async def committed(settings: Settings) -> set[int | None]:
+    """Return the offsets that the worker's group has committed."""
+    async with LogReader(settings, group=settings.topic_prefix + "worker") as reader:
+        tps = [
+            TopicPartition(settings.topic_prefix + name, number)
+            for name in SOURCES
+            for number in range(settings.partitions)
+        ]
+        return set((await reader.committed(tps)).values())
+
+
+def ended(worker: Logged) -> str:
+    """Wait until a worker has ended with an error, and return what it said."""
+    eventually(lambda: not worker.is_running(), 40, f"the worker ends; its log is {worker.log}")
+    assert worker.child.status() not in {0, None}
+    return worker.output()
+
+
+@pytest.mark.parametrize("name", [CHANGELOG.name, "shares"])
+def test_a_topic_with_another_partition_count_ends_the_worker(cluster: Cluster, name: str) -> None:
+    """Rows and events of one user would lie in different partitions: the changelog as well as a source."""
+    asyncio.run(create(cluster.settings, name, 3))
+    said = ended(cluster.start("worker"))
+    assert (
+        f"topic {cluster.settings.topic_prefix}{name} has 3 partitions, but CLOUT_PARTITIONS is 4: set it to 3" in said
+    )
+    assert "take a snapshot and restore it under another CLOUT_TOPIC_PREFIX" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (b"\x63" + bytes(200), r"is of version 99 .*this program reads up to .*: upgrade it"),
+        (b"\x02\x00\x00%c cut" % len(SOURCES), r"is cut off after 8 bytes"),
+    ],
+    ids=["of a newer version", "cut off"],
+)
+def test_a_row_that_cannot_be_read_ends_the_worker(cluster: Cluster, row: bytes, complaint: str) -> None:
+    """Going on without it would lose what it holds."""
+    settings = cluster.settings
+    asyncio.run(write_row(settings, b"n:user1", row))
+    asyncio.run(publish(settings))
+    said = ended(cluster.start("worker"))
+    assert "the changelog's row b'n:user1'" in said
+    assert re.search(complaint, said)
+    assert asyncio.run(committed(settings)) <= {None, 0}
