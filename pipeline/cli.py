@@ -5,6 +5,7 @@ Commands are named here and imported when they are called: `clout --help` must n
 """
 
 import os
+import signal
 import sys
 from importlib.metadata import version
 
@@ -59,8 +60,15 @@ for _title, _members in _COMMANDS.items():
         app.command(_path, name=_name, help=_help, group=_group, sort_key=_place)
 
 
+def _end_at_once_on_sigterm() -> None:
+    """Until a role has a handler of its own it has begun nothing: a stop while it still imports is a regular end."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+
 def main() -> None:
     """Run the command line; an expected error is one line and exit status 1."""
+    if sys.argv[1:] and sys.argv[1] in _COMMANDS["Roles of a deployment"]:
+        _end_at_once_on_sigterm()
     try:
         app()
     except PipelineError as exc:

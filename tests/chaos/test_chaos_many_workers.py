@@ -28,6 +28,7 @@ def join_and_leave(trial: Trial, steps: int, most: int = 3) -> None:
                     trial.kill(ended[-1])
                 else:
                     trial.nemesis.note(f"SIGTERM for {ended[-1].name}")
+                    eventually(ended[-1].heeds_sigterm, 30, "the worker has begun")
                     assert ended[-1].stop(10) == 0
             trial.nemesis.moment(0.2, 3.0)
     trial.settle(workers)

@@ -20,6 +20,14 @@ def test_a_worker_starts_without_a_data_directory(cluster: Cluster) -> None:
     assert cluster.start("worker").wait_ready().stop() == 0
 
 
+def test_a_worker_that_is_stopped_while_it_starts_ends_with_status_0(cluster: Cluster) -> None:
+    """At any moment of its start, long before it is ready."""
+    workers = [cluster.start("worker") for _ in range(2)]
+    for worker in workers:
+        eventually(worker.heeds_sigterm, 30, "the command has begun")
+    assert [worker.stop(10) for worker in workers] == [0, 0]
+
+
 def test_a_document_names_the_score_before_it_across_a_restart(cluster: Cluster) -> None:
     """`previous` is what the document before said, also of scores that moved by little and were held back."""
     nemesis = Nemesis()

@@ -1,6 +1,7 @@
 """Real processes for tests: a broker, a Valkey, and roles; each ended by its own number, never by a name."""
 
 import itertools
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,15 @@ class Logged:
     def is_running(self) -> bool:
         """Tell whether it still runs."""
         return self.child.status() is None
+
+    def heeds_sigterm(self) -> bool:
+        """Tell whether it has come so far that SIGTERM does not just end it, as any process that only begins."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return True  # no Linux, or it has ended
+        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+        return caught is None or bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     def stop(self, grace_s: float = 10.0) -> int:
         """Send SIGTERM, wait, and return the exit status (-9 when it did not stop in time)."""
