@@ -35,6 +35,7 @@ _COMMANDS = {
     "Reading": {
         "score": ("pipeline.lookup.commands:score", "Show the score of users."),
         "explain": ("pipeline.lookup.commands:explain", "Show who and what stands behind a score."),
+        "moments": ("pipeline.lookup.commands:moments", "Show which posts moved a score."),
         "top": ("pipeline.lookup.commands:top", "Show the leaderboard."),
         "watch": ("pipeline.lookup.commands:watch", "Follow scores as they change."),
     },

@@ -55,6 +55,18 @@ class Advice(msgspec.Struct, frozen=True, gc=False):
     """What it would add."""
 
 
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """A post, by the engagements that it earned within each window; approximate for users with many."""
+
+    object: str
+    hour: int = msgspec.field(name="1h")
+    day: int = msgspec.field(name="24h")
+    week: int = msgspec.field(name="7d")
+    quarter: int = msgspec.field(name="90d")
+    points: float
+    """What the score would lose without them, taken to come from average actors who engaged with nothing else."""
+
+
 class Fading(msgspec.Struct, frozen=True, gc=False):
     """Points that the score loses if nothing more happens."""
 
@@ -84,3 +96,5 @@ class Details(msgspec.Struct, frozen=True, gc=False):
     """The one change that would help most."""
     discounts: list[Discount] = []
     fading: Fading | None = None
+    moments: list[Moment] = []
+    """The posts that earned most within any window, the most points first."""

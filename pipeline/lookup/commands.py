@@ -62,6 +62,14 @@ def explain(user: str, *, redis: Redis = None) -> int:
 
 
 @app.command
+def moments(user: str, *, redis: Redis = None) -> int:
+    """Show a user's posts by what they earned, and the points that each is worth."""
+    from pipeline.lookup.reading import show_moments
+
+    return _read(show_moments(_settings(redis=redis).redis, user))
+
+
+@app.command
 def top(*, network: Network = None, limit: int = 20, redis: Redis = None) -> int:
     """Show the users with the highest scores."""
     from pipeline.lookup.reading import show_top

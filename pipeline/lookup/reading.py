@@ -86,6 +86,21 @@ async def show_details(redis_url: str, user: str) -> int:
     return 0
 
 
+async def show_moments(redis_url: str, user: str) -> int:
+    """Print the posts that earned most, the most points first; return 1 when nothing is known."""
+    async with aclosing(ScoreStore.from_url(redis_url)) as store:
+        stored = await store.details(user)
+    if stored is None:
+        sys.stderr.write(f"clout: no moments are known of {user}\n")
+        return 1
+    rows = [
+        (each.object, f"{each.points:+.2f}", str(each.hour), str(each.day), str(each.week), str(each.quarter))
+        for each in _decode_details(stored).moments
+    ]
+    _print(("post", "points", "1h", "24h", "7d", "90d"), rows)
+    return 0
+
+
 async def show_changes(redis_url: str, wish: Wish) -> int:
     """Print changes until interrupted, or until Redis is away at the start."""
     async with aclosing(ScoreStore.from_url(redis_url)) as store:

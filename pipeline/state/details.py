@@ -5,16 +5,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import explain, findings, model
+from pipeline.scoring import explain, findings, model, moments
 from pipeline.scoring.accumulation import accumulate
 from pipeline.scoring.authenticity import SIGNALS, suspicions
 from pipeline.scoring.factors import FACTORS, levels
 from pipeline.scoring.features import Features
+from pipeline.scoring.windows import WINDOW_NAMES
 from pipeline.state.evidence import Ranking, top_of_lines
+from pipeline.state.moments import Earned, timed
 from pipeline.state.partition import Partition
 from pipeline.state.persons import Accounts, accounts_of
 from pipeline.state.view import features
-from schemas import Advice, Contribution, Details, Discount, Fading, NetworkPoints, TopActor, TopPost, TopTag
+from schemas import Advice, Contribution, Details, Discount, Fading, Moment, NetworkPoints, TopActor, TopPost, TopTag
+
+MOMENTS: Final = 5
+"""Posts in the details for each window."""
 
 TOP: Final = 10
 """Actors, posts and tags in the details."""
@@ -45,6 +50,7 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Featu
     fading = _fading(partition, rows, accounts)
     several = (np.bincount(accounts.row, minlength=len(rows)) > 1).tolist()
     score = points.sum(axis=1).tolist()
+    posts_of = _moments(partition, rows, seen)
     made = []
     for i, row in enumerate(rows.tolist()):
         actors, posts, tags = _evidence(partition, row)
@@ -64,6 +70,7 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Featu
                 None if change is None else Advice(change[0], round(change[1], 2)),
                 _discounts(suspicion[i]),
                 fading[i],
+                posts_of[i],
             )
         )
     return made
@@ -75,6 +82,42 @@ def _evidence(partition: Partition, row: int) -> tuple[Ranking, Ranking, Ranking
         return top_of_lines(small.texts(at)[0], small.events.gather(at), TOP)
     evidence = partition.evidence[row]
     return evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)
+
+
+def _moments(partition: Partition, rows: NDArray[np.int64], seen: Features) -> list[list[Moment]]:
+    """Return the posts of each row that earned most within any window, the most points first."""
+    as_of = partition.as_of // 1000
+    posts: list[str] = []
+    place: list[int] = []
+    earned: list[Earned] = []
+    for i, row in enumerate(rows.tolist()):
+        best = _most_earned(_earned(partition, row, as_of))
+        posts += best
+        earned += best.values()
+        place += [i] * len(best)
+    of_row = np.array(place, np.int64)
+    worth = moments.points(seen, of_row, np.array(earned, np.float64).reshape(-1, len(WINDOW_NAMES)))
+    made: list[list[Moment]] = [[] for _ in rows]
+    for i, post, counts, points in zip(place, posts, earned, np.round(worth, 2).tolist(), strict=True):
+        hour, day, week, quarter = (round(count) for count in counts)
+        made[i].append(Moment(post, hour, day, week, quarter, points))
+    return [sorted(each, key=lambda moment: (-moment.points, -moment.quarter, moment.object)) for each in made]
+
+
+def _earned(partition: Partition, row: int, as_of: int) -> dict[str, Earned]:
+    if partition.large[row] >= 0:
+        return partition.moments.earned(row, as_of)
+    small, at = partition.small_rows, np.array([row])
+    return partition.moments.earned_by(timed(small.texts(at)[0], small.events.gather(at)), as_of)
+
+
+def _most_earned(posts: dict[str, Earned]) -> dict[str, Earned]:
+    """Return the posts among the `MOMENTS` first of any window; none that earned nothing any more."""
+    best: dict[str, Earned] = {}
+    for window in range(len(WINDOW_NAMES)):
+        order = sorted(posts, key=lambda post: (-posts[post][window], post))[:MOMENTS]
+        best.update((post, posts[post]) for post in order if round(posts[post][window]) > 0)
+    return best
 
 
 def _networks(accounts: Accounts, place: int) -> list[NetworkPoints]:

@@ -25,6 +25,7 @@ from pipeline.state.large import LargeRows
 from pipeline.state.lines import lines_of, told
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
+from pipeline.state.moments import Moments, timed
 from pipeline.state.packed import Packed
 from pipeline.state.packing import pack_engagements, pack_posts
 from pipeline.state.profiles import Profiles
@@ -90,9 +91,9 @@ class Partition:
         self.ids = RowNames(self.index)
         self.small_rows = SmallRows()
         self.profiles = Profiles()
-        self.linking = Linking()
+        self.linking, self.moments = Linking(), Moments(self.windows)
         self.spikes = SpikeRows(self.config.spikes)
-        self.sections: tuple[Section, ...] = (self.profiles, self.linking, self.spikes)
+        self.sections: tuple[Section, ...] = (self.profiles, self.linking, self.spikes, self.moments)
         """What only some rows have."""
         self.evidence: dict[int, Evidence] = {}
         self.large_rows = LargeRows(self.windows)
@@ -365,9 +366,14 @@ class Partition:
             self._staged_lines.append((rows[small], *lines_of(decoded.buffer, decoded.events.take(small))))
         big = np.flatnonzero(take & ~is_small)
         if len(big):
-            big = big[:: -(-len(big) // EVIDENCE_A_RUN)]
-            for row, line in zip(rows[big].tolist(), told(decoded.buffer, decoded.events.take(big)), strict=True):
+            step = -(-len(big) // EVIDENCE_A_RUN)
+            big = big[::step]
+            seconds = (decoded.times[big] // 1000).tolist()
+            lines = told(decoded.buffer, decoded.events.take(big))
+            for row, time, line in zip(rows[big].tolist(), seconds, lines, strict=True):
                 self.evidence[row].add(line)
+                if line.target:
+                    self.moments.add(row, line.target, time, step)
         spiking = np.flatnonzero(take & self.spikes.is_collecting[rows])
         if len(spiking):
             spiking = spiking[:: -(-len(spiking) // EVIDENCE_A_RUN)]
@@ -447,4 +453,6 @@ class Partition:
         ends = np.cumsum(lengths).tolist()
         for row, text, start, end in zip(rows.tolist(), texts, [0, *ends], ends, strict=False):
             self.evidence[row] = Evidence.of_small(text, packed[start:end])
+            for post, time in reversed(timed(text, packed[start:end])):
+                self.moments.add(row, post, time)
         self.small_rows.clear(rows)

@@ -43,7 +43,7 @@ def test_changes_are_followed(cluster: Cluster, redis_url: str) -> None:
     process.stop()
 
 
-@pytest.mark.parametrize("command", [("top",), ("score", "x:a"), ("watch",), ("explain", "x:a")])
+@pytest.mark.parametrize("command", [("top",), ("score", "x:a"), ("watch",), ("explain", "x:a"), ("moments", "x:a")])
 def test_a_redis_that_is_away_is_one_clear_line(cluster: Cluster, command: tuple[str, ...]) -> None:
     """The message says where it looked and what to do; the exit status is 1."""
     status, output = run(cluster, *command, CLOUT_REDIS="redis://:secret@127.0.0.1:9/0")

@@ -18,7 +18,20 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """A stranger finds all commands of the contract in one place."""
     cli.app(["--help"], result_action="return_value")
     shown = capsys.readouterr().out
-    for command in ("up", "worker", "sink", "serve", "agent", "score", "explain", "top", "watch", "replay", "doctor"):
+    for command in (
+        "up",
+        "worker",
+        "sink",
+        "serve",
+        "agent",
+        "score",
+        "explain",
+        "moments",
+        "top",
+        "watch",
+        "replay",
+        "doctor",
+    ):
         assert f" {command} " in shown
 
 

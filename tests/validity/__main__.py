@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tests.validity import spikes
 from tests.validity.attack_report import attacks_json, attacks_table, broken_promises
 from tests.validity.higgs import MEASURES, authenticity_of_leaders, evaluate
 from tests.validity.population_report import population, population_table
@@ -53,14 +54,19 @@ def main() -> int:
 
 
 def _of_the_model(record: Record) -> dict[str, Any]:
-    """Print and return what does not depend on the record chosen: leaders' authenticity, population, attacks."""
+    """Print and return what does not depend on the record chosen: authenticity, population, attacks, spikes."""
     leaders = authenticity_of_leaders(record)
     print("", f"Higgs: least authenticity of the {len(leaders)} leaders {min(leaders)}", sep="\n")
     people = population()
     print("", population_table(people), sep="\n", flush=True)
     moves = simulate()
     print("", attacks_table(moves), *broken_promises(moves), sep="\n")
-    return {"leaders_authenticity": leaders, "population": msgspec.to_builtins(people), "attacks": attacks_json(moves)}
+    return {
+        "leaders_authenticity": leaders,
+        "population": msgspec.to_builtins(people),
+        "attacks": attacks_json(moves),
+        "spikes": spikes.evaluate(record, BUILD),
+    }
 
 
 def _days(text: str) -> list[float]:

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 _PREFIXES: Final = ("/v1/users/", "/v1/overrides/", "/v1/forgotten/")
-_RESOURCES: Final = frozenset({"score", "explain", "influencers", "influencees", "history"})
+_RESOURCES: Final = frozenset({"score", "explain", "influencers", "influencees", "history", "moments"})
 
 
 def folded(raw_path: str) -> str | None:

@@ -12,12 +12,13 @@ from pipeline.lookup.api.leaderboard import get_leaderboard
 from pipeline.lookup.api.scores import post_scores
 from pipeline.lookup.api.search import search_users
 from pipeline.lookup.api.spikes import get_spikes, spikes_socket
-from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_score, get_user
+from pipeline.lookup.api.users import get_details, get_influencees, get_influencers, get_moments, get_score, get_user
 
 READS: Final[tuple[ControllerRouterHandler, ...]] = (
     get_user,
     get_score,
     get_details,
+    get_moments,
     get_history,
     get_influencers,
     get_influencees,

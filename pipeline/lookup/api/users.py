@@ -11,7 +11,7 @@ from pipeline.lookup.api.fields import USER_PROBLEMS, IfNoneMatch, Limit, UserSe
 from pipeline.lookup.api.problems import UnknownUserError
 from pipeline.lookup.api.state import Service
 from pipeline.lookup.documents import Document
-from schemas import Details, ScoreDocument
+from schemas import Details, Moment, ScoreDocument
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -28,6 +28,15 @@ class Peers(msgspec.Struct, frozen=True):
 
     user: str
     peers: list[Peer]
+
+
+class Moments(msgspec.Struct, frozen=True):
+    """The posts of a user that moved the score."""
+
+    user: str
+    moments: list[Moment]
+    version: int
+    as_of: int
 
 
 def _returns(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
@@ -54,6 +63,14 @@ async def get_score(segment: UserSegment, service: Service, if_none_match: IfNon
 async def get_details(segment: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
     """Return the top actors, posts and tags of a user, and what each factor adds to the score."""
     return document_response(await _details(service, user_id(segment)), if_none_match)
+
+
+@get("/v1/users/{segment:str}/moments", responses=_returns(Moments, "The posts that earned the most engagement."))
+async def get_moments(segment: UserSegment, service: Service) -> Response[Moments]:
+    """Return a user's posts that earned most within any window, with the points that each is worth, the most first."""
+    details = _decode_details((await _details(service, user_id(segment))).content)
+    content = Moments(details.user, details.moments, details.version, details.as_of)
+    return Response(content=content, headers={"Cache-Control": CACHE_CONTROL})
 
 
 @get("/v1/users/{segment:str}/influencers", responses=_returns(Peers, "Those whom the user engages with."))
