@@ -61,7 +61,6 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.done: Counter[str] = Counter()
         self.members = [Member(number) for number in range(3)]
         self.held: dict[str, ScoreDocument] = {}
         self.links: dict[str, str] = {}
@@ -86,7 +85,6 @@ class World:
             self.repeat: 1,
         }
         (chosen,) = self.random.choices(list(steps), list(steps.values()))
-        self.done[chosen.__name__] += 1
         chosen()
 
     def member(self) -> Member:
@@ -209,7 +207,7 @@ class World:
         assert sorted(each.account for each in part.linking.parts(part.index[user.encode()])) == sorted(accounts[1:])
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_whatever_is_linked_and_whoever_dies_each_person_has_their_accounts(seed: int) -> None:
     """Once the faults are over, a reader's documents are what the log says of all accounts and links."""
     world = World(seed)
