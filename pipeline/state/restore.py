@@ -37,6 +37,8 @@ from pipeline.state.sections import HEAD, restore_sections
 from pipeline.state.sources import SOURCES
 
 Record = tuple[bytes, bytes]
+_FIRST_USER: Final = b"\x01"
+"""No user id comes before it: what does is the partition's own."""
 _LENGTHS: Final = ("body", "text", "sections")
 
 
@@ -66,10 +68,8 @@ class Restore:
             part.applied = np.zeros((part.room, len(SOURCES)), np.int64)
         rows: list[Record] = []
         for key, value in records:
-            if key == META_KEY:
-                self._add_meta(key, value or b"")
-            elif key.startswith(ORIGIN_KEY):
-                self._add_origin(key, value or b"")
+            if key < _FIRST_USER:
+                self._add_inner(key, value or b"")
             elif value is not None:
                 rows.append((key, value))
             else:
@@ -84,6 +84,16 @@ class Restore:
             self._overwritten.discard(row)
             # Nothing is owed of it.
             self._planned[row] = True
+
+    def _add_inner(self, key: bytes, value: bytes) -> None:
+        if key == META_KEY:
+            self._add_meta(key, value)
+        elif key.startswith(ORIGIN_KEY):
+            self._add_origin(key, value)
+        else:
+            raise ContractError(
+                f"the changelog's record {key!r} is neither a row nor anything else that was ever written"
+            )
 
     def _add_origin(self, key: bytes, value: bytes) -> None:
         found = decode_origin(key, value)
