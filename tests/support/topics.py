@@ -18,13 +18,16 @@ class Record(msgspec.Struct):
     value: bytes
 
 
-async def read_topic(settings: Settings, topic: str) -> list[Record]:
-    """Return everything in a topic, partition after partition."""
-    name = settings.topic_prefix + topic
+async def read_topic(settings: Settings, *topics: str) -> list[Record]:
+    """Return everything in a topic, or in several, partition after partition."""
     consumer = AIOKafkaConsumer(**client_options(settings))
     await consumer.start()
     try:
-        parts = [TopicPartition(name, partition) for partition in range(settings.partitions)]
+        parts = [
+            TopicPartition(settings.topic_prefix + topic, partition)
+            for topic in topics
+            for partition in range(settings.partitions)
+        ]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
@@ -37,14 +40,14 @@ async def read_topic(settings: Settings, topic: str) -> list[Record]:
         await consumer.stop()
 
 
-async def engagements(settings: Settings, topic: str) -> list[Engagement]:
-    """Return the engagements in a topic."""
-    return [msgspec.json.decode(record.value, type=Engagement) for record in await read_topic(settings, topic)]
+async def engagements(settings: Settings, *topics: str) -> list[Engagement]:
+    """Return the engagements in a topic, or in several."""
+    return [msgspec.json.decode(record.value, type=Engagement) for record in await read_topic(settings, *topics)]
 
 
 async def all_engagements(settings: Settings) -> list[Engagement]:
     """Return the engagements of every kind."""
-    return [event for topic in ENGAGEMENT_TOPICS for event in await engagements(settings, topic)]
+    return await engagements(settings, *ENGAGEMENT_TOPICS)
 
 
 async def has_ids(settings: Settings, expected: set[tuple[str, bool]]) -> bool:
