@@ -121,9 +121,12 @@ async def test_only_the_author_deletes(cluster: Cluster, relays: list[RelayPeer]
     await listening(relays)
     like = BOB.event(7, now, [["p", ADA.pubkey]], "+")
     made = f"{BOB.user}/{like['id']}"
-    await relays[0].say(like, CAT.event(5, now + 1, [["e", like["id"]]]))
-    await logged(cluster, {(made, False)})
+    later = BOB.event(7, now + 1, [["p", CAT.pubkey]], "+")
+    await relays[0].say(like, CAT.event(5, now + 1, [["e", like["id"]]]), later)
+    # What the same relay says later has arrived: so has the deletion before it.
+    there = {(made, False), (f"{BOB.user}/{later['id']}", False)}
+    await logged(cluster, there)
     await relays[1].say(BOB.event(5, now + 2, [["e", like["id"]]]))
-    await logged(cluster, {(made, False), (made, True)})
+    await logged(cluster, {*there, (made, True)})
     assert await asyncio.to_thread(agent.stop) == 0
     assert "undo_unknown 1" in agent.output()
