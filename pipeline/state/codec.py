@@ -104,9 +104,9 @@ def encode_rows(
     headers["positions"] = absorbed
     for name, parts in (("body", bodies), ("text", texts), ("sections", sections)):
         headers[name] = np.fromiter(map(len, parts), np.uint32, len(parts))
-    packed, size, ids = headers.tobytes(), HEADER.itemsize, partition.ids
-    pieces = zip(rows.tolist(), range(0, len(packed), size), bodies, texts, sections, strict=True)
-    return [(ids[row], b"".join((packed[at : at + size], body, text, more))) for row, at, body, text, more in pieces]
+    packed, size = headers.tobytes(), HEADER.itemsize
+    pieces = zip(partition.index.names(rows), range(0, len(packed), size), bodies, texts, sections, strict=True)
+    return [(name, b"".join((packed[at : at + size], body, text, more))) for name, at, body, text, more in pieces]
 
 
 def _encode_large(partition: Partition, large: NDArray[np.int64]) -> Iterator[bytes]:

@@ -49,6 +49,7 @@ def score_documents(
     documents: list[ScoreDocument] = []
     columns = zip(
         rows.tolist(),
+        partition.index.names(rows),
         points.tolist(),
         previous,
         model.bucket(points).tolist(),
@@ -61,8 +62,21 @@ def score_documents(
         partition.last[rows].tolist(),
         strict=True,
     )
-    for row, score, before, bucket, percentile, confidence, parts, counts, engagers, authenticity, last in columns:
-        user = partition.ids[row].decode()
+    for (
+        row,
+        name,
+        score,
+        before,
+        bucket,
+        percentile,
+        confidence,
+        parts,
+        counts,
+        engagers,
+        authenticity,
+        last,
+    ) in columns:
+        user = name.decode()
         network, _, native = user.partition(":")
         profile = partition.profiles.get(row)
         documents.append(

@@ -191,6 +191,8 @@ class IdHorizon:
         if (self._count + n) * 2 > len(self._table):
             self._rebuild(n, int(offsets[0]))
         since, steps = self._steps
+        # One layout, so that it is compiled for one.
+        high, low = np.ascontiguousarray(high), np.ascontiguousarray(low)
         self._count += _add(self._table, high, low, offsets, since, steps, self._seconds, self._max_ids, repeated)
         return repeated
 

@@ -8,7 +8,6 @@ events still count exactly.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -25,8 +24,7 @@ LINES_LIMIT: Final = 128
 """Units of text a row keeps: 2 KiB, some twenty lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One engagement."""
 
     actor: str

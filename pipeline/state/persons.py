@@ -159,7 +159,7 @@ class Accounts:
 def accounts_of(partition: Partition, rows: NDArray[np.int64], own: NDArray[np.float64]) -> Accounts:
     """Return the accounts behind rows, int64[n], whose own levels are float64[n, 3]."""
     places, levels = list(range(len(rows))), [own]
-    names = [network_of(partition.ids[row].decode()) for row in rows.tolist()]
+    names = [network_of(name.decode()) for name in partition.index.names(rows)]
     for place in _persons(partition, rows).tolist():
         for part in partition.linking.parts(int(rows[place])):
             places.append(place)

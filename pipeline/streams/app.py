@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pipeline.kafka import bootstrap_servers, ssl_context
 from pipeline.settings import Settings, get_settings
 from pipeline.state.sources import SOURCES
+from pipeline.state.warm_up import warm_up
 from pipeline.streams import engagement
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters
@@ -55,6 +56,7 @@ class App(faust.App):
         (self.settings.data_dir / "worker").mkdir(parents=True, exist_ok=True)
         await ensure_topics(self.settings)
         # Folding makes no cycles; the collector would walk over millions of rows.
+        warm_up()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         self.decisions.start()

@@ -3,6 +3,7 @@ Rounds: what was folded becomes durable, visible and committed, in this order.
 
     settle -> changelog, acknowledged -> scores and details, acknowledged -> offsets committed
 
+Each partition goes through the first three by itself, while the next one is planned; the commit is one for all.
 A score is never visible before the state behind it is durable, so a crash cannot take a version back.
 """
 
@@ -27,7 +28,7 @@ from pipeline.state.documents import ENCODER, rounded, score_documents
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features
-from pipeline.streams.batches import BatchWriter
+from pipeline.streams.batches import BatchWriter, Header
 from pipeline.streams.emission import Due
 from pipeline.streams.table import EngagementTable
 from schemas import AccountContribution
@@ -50,31 +51,25 @@ ROW_COST_S: Final = 20e-6
 """First guess of what a row's emission costs; then it is measured."""
 
 
+Written = tuple[bytes, bytes | None]
+"""Key and value, which is None for a tombstone."""
+
+
 @dataclass(slots=True)
 class _Plan:
-    """What a round writes, taken at one moment between two folds."""
+    """What a round writes of one partition, taken at one moment between two folds."""
 
-    rows: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
-    """Of each record: the partition, the key, and the value or None for a tombstone."""
-    scores: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
-    details: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
-    contributions: list[tuple[int, AccountContribution]] = field(default_factory=list)
-    """Of accounts in a partition; they go to that of the person."""
-    told: list[tuple[Partition, int, list[str]]] = field(default_factory=list)
+    part: Partition
+    rows: list[Written] = field(default_factory=list)
+    scores: list[Written] = field(default_factory=list)
+    details: list[Written] = field(default_factory=list)
+    contributions: list[AccountContribution] = field(default_factory=list)
+    """They go to the partitions of the persons."""
+    told: list[tuple[int, list[str]]] = field(default_factory=list)
     """Accounts, and the former persons who know when the round is done."""
-    spikes: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    headers: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
+    spikes: list[Written] = field(default_factory=list)
     positions: dict[TP, int] = field(default_factory=dict)
-
-    def leave_out(self, numbers: set[int]) -> None:
-        """Write nothing of partitions that have gone to another worker meanwhile."""
-        if numbers:
-            self.rows = [each for each in self.rows if each[0] not in numbers]
-            self.scores = [each for each in self.scores if each[0] not in numbers]
-            self.details = [each for each in self.details if each[0] not in numbers]
-            self.contributions = [each for each in self.contributions if each[0] not in numbers]
-            self.spikes = [each for each in self.spikes if each[0] not in numbers]
-            self.positions = {tp: offset for tp, offset in self.positions.items() if tp.partition not in numbers}
+    headers: list[Header] = field(default_factory=list)
 
 
 class CommitRounds:
@@ -129,15 +124,15 @@ class CommitRounds:
             return False
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
-        plan = await self._plan(parts, started, catching_up=catching_up)
-        plan.leave_out({part.number for part in parts if not self._is_held(part)})
         self._failed = True
-        await self._write(producer._producer, plan)  # noqa: SLF001
+        plans = await self._run(producer._producer, parts, started, catching_up=catching_up)  # noqa: SLF001
         self._failed = False
         self._last_round = time.monotonic()
         self._round_s = self._last_round - started
         metrics.ROUND_DURATION.observe(self._round_s)
-        moved = {tp: offset for tp, offset in plan.positions.items() if self._committed.get(tp) != offset}
+        # What went to another worker meanwhile is that worker's to commit.
+        positions = {tp: at for plan in plans if self._is_held(plan.part) for tp, at in plan.positions.items()}
+        moved = {tp: offset for tp, offset in positions.items() if self._committed.get(tp) != offset}
         committed = bool(moved) and await consumer.commit_positions(moved)
         if committed:
             self._committed.update(moved)
@@ -160,109 +155,114 @@ class CommitRounds:
         """After a rebalance: what was committed is not known any more."""
         self._committed.clear()
 
-    async def _plan(self, parts: list[Partition], started: float, *, catching_up: bool) -> _Plan:
-        plan = _Plan()
+    async def _run(self, producer: Any, parts: list[Partition], started: float, *, catching_up: bool) -> list[_Plan]:
+        """Plan the partitions one after the other, and write each while the next ones are planned."""
         now = self._clock()
         since = min(max(started - self._last_round, 0.05), CATCHUP_INTERVAL_S)
         budget = int(self._share * since / self._row_cost) if catching_up else None
-        for part in parts:
-            if not self._is_held(part):
-                continue
-            part.settle()
-            limit = None if budget is None else max(1, budget // len(parts))
-            self._plan_partition(plan, part, now, limit)
-            # Each partition is taken at a moment of its own; in between, fetches are folded.
-            await asyncio.sleep(0)
+        limit = None if budget is None else max(1, budget // max(1, len(parts)))
+        plans: list[_Plan] = []
+        writes = [asyncio.create_task(self._write_letters(producer))]
+        try:
+            for part in filter(self._is_held, parts):
+                part.settle()
+                plans.append(self._plan(part, now, limit))
+                writes.append(asyncio.create_task(self._write(producer, plans[-1])))
+                # Each partition is taken at a moment of its own; in between, fetches are folded.
+                await asyncio.sleep(0)
+        finally:
+            done = await asyncio.gather(*writes, return_exceptions=True)
+        for failure in filter(None, done):
+            raise failure
         self._observe(parts)
-        metrics.UNCOMMITTED.set(self._uncommitted())
-        return plan
+        return plans
 
-    def _plan_partition(self, plan: _Plan, part: Partition, now: int, limit: int | None) -> None:
-        emission = self._table.emissions[part.number]
-        for key in self._table.take_forgotten(part.number):
-            for records in (plan.rows, plan.scores, plan.details):
-                records.append((part.number, key, None))
-        plan.contributions.extend((part.number, each) for each in self._table.take_farewells(part.number))
+    def _plan(self, part: Partition, now: int, limit: int | None) -> _Plan:
+        plan = _Plan(part)
+        emission, number = self._table.emissions[part.number], part.number
+        forgotten = [(key, None) for key in self._table.take_forgotten(number)]
+        for records in (plan.rows, plan.scores, plan.details):
+            records.extend(forgotten)
+        plan.contributions.extend(self._table.take_farewells(number))
         before = time.monotonic()
         dues = emission.due(part, now, limit)
         planned = np.zeros(len(part), np.bool_)
         for due in dues:
             planned[due.rows] = True
-            self._plan_scores(plan, part, due, now)
+            self._plan_scores(plan, due, now)
         emitted = int(np.count_nonzero(planned))
         if emitted > 100:
             cost = (time.monotonic() - before) / emitted
             self._row_cost += 0.2 * (cost - self._row_cost)
         if limit is None and self._round_s < OVERRUN_S:
             share = max(1, DETAILS_A_ROUND // len(self._table.partitions_held))
-            self._plan_details(plan, part, emission.details_due(part, now, share), now)
-        self._plan_contributions(plan, part, np.flatnonzero(planned), now)
-        number = part.number
+            self._plan_details(plan, emission.details_due(part, now, share), now)
+        self._plan_contributions(plan, np.flatnonzero(planned), now)
         rows = emission.to_save(part, planned)
         # Whose document is not owed has it out when this round is done, if not before.
-        for key, value in encode_rows(part, rows, ~part.owed[rows], part.writer):
-            plan.rows.append((number, key, value))
+        plan.rows.extend(encode_rows(part, rows, ~part.owed[rows], part.writer))
         part.dirty[rows] = False
         told = part.spikes.take_told()
-        plan.spikes.extend((number, part.ids[row], record) for row, records in told.items() for record in records)
+        plan.spikes.extend((part.ids[row], record) for row, records in told.items() for record in records)
         positions = {
             TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))
         }
         if any(self._committed.get(tp, 0) != offset for tp, offset in positions.items()):
-            plan.rows.append((number, *encode_meta(part, part.writer)))
-        plan.positions.update({tp: offset for tp, offset in positions.items() if offset})
+            plan.rows.append(encode_meta(part, part.writer))
+        plan.positions = {tp: offset for tp, offset in positions.items() if offset}
         offsets = dict(zip(SOURCES, part.positions.tolist(), strict=True))
-        plan.headers[number] = [("offsets", msgspec.json.encode(offsets))]
+        plan.headers = [("offsets", msgspec.json.encode(offsets))]
+        return plan
 
-    def _plan_scores(self, plan: _Plan, part: Partition, due: Due, now: int) -> None:
+    def _plan_scores(self, plan: _Plan, due: Due, now: int) -> None:
+        part = plan.part
         documents = score_documents(part, due.rows, due.features, due.scores, now)
         part.emitted[due.rows] = rounded(due.scores.score)
-        encode, ids, number = ENCODER.encode, part.ids, part.number
-        plan.scores.extend(
-            (number, ids[row], encode(document)) for row, document in zip(due.rows.tolist(), documents, strict=True)
-        )
+        plan.scores.extend(zip(part.index.names(due.rows), map(ENCODER.encode, documents), strict=True))
 
-    def _plan_details(self, plan: _Plan, part: Partition, rows: np.ndarray[Any, np.dtype[np.int64]], now: int) -> None:
-        if not len(rows):
-            return
-        documents = details_documents(part, rows, features(part, rows), now)
-        plan.details.extend(
-            (part.number, part.ids[row], ENCODER.encode(document))
-            for row, document in zip(rows.tolist(), documents, strict=True)
-        )
+    def _plan_details(self, plan: _Plan, rows: NDArray[np.int64], now: int) -> None:
+        if len(rows):
+            documents = details_documents(plan.part, rows, features(plan.part, rows), now)
+            plan.details.extend(zip(plan.part.index.names(rows), map(ENCODER.encode, documents), strict=True))
 
-    def _plan_contributions(self, plan: _Plan, part: Partition, rows: NDArray[np.int64], now: int) -> None:
+    def _plan_contributions(self, plan: _Plan, rows: NDArray[np.int64], now: int) -> None:
+        part = plan.part
         for row, sent in self._table.emissions[part.number].contributions.due(part, rows.tolist(), now).items():
-            plan.contributions.extend((part.number, each) for each in sent)
+            plan.contributions.extend(sent)
             # What is told while the log is read again may be older than what the person holds.
             if part.applied is None:
-                plan.told.append((part, row, [each.user for each in sent if not each.linked]))
+                plan.told.append((row, [each.user for each in sent if not each.linked]))
 
     async def _write(self, producer: Any, plan: _Plan) -> None:
-        now = self._clock()
+        """Write the rows of a partition and, when they are acknowledged, what follows from them."""
+        now, number = self._clock(), plan.part.number
         writer = BatchWriter(producer)
         changelog = self._table.changelog_topic.get_topic_name()
-        for number, key, value in plan.rows:
+        for key, value in plan.rows:
             writer.add(changelog, number, key, value, now)
-        self._app.dead_letters.write(writer, now)
         await writer.flush()
         writer = BatchWriter(producer)
-        for number, key, value in plan.scores:
-            writer.add(self._scores, number, key, value, now, plan.headers[number])
-        for number, key, value in plan.details:
+        for key, value in plan.scores:
+            writer.add(self._scores, number, key, value, now, plan.headers)
+        for key, value in plan.details:
             writer.add(self._details, number, key, value, now)
-        persons = [each.user.encode() for _, each in plan.contributions]
+        persons = [each.user.encode() for each in plan.contributions]
         ways = partitions_of(persons, self._app.settings.partitions).tolist()
-        for (number, each), person, way in zip(plan.contributions, persons, ways, strict=True):
-            writer.add(self._contributions, way, person, ENCODER.encode(each), now, plan.headers[number])
-        for number, key, value in plan.spikes:
+        for each, person, way in zip(plan.contributions, persons, ways, strict=True):
+            writer.add(self._contributions, way, person, ENCODER.encode(each), now, plan.headers)
+        for key, value in plan.spikes:
             writer.add(self._spikes, number, key, value, now)
         await writer.flush()
-        for part, row, former in plan.told:
-            part.linking.told(row, former)
+        for row, former in plan.told:
+            plan.part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))
         metrics.DETAILS_EMITTED.inc(len(plan.details))
         metrics.SPIKES_EMITTED.inc(len(plan.spikes))
+
+    async def _write_letters(self, producer: Any) -> None:
+        writer = BatchWriter(producer)
+        self._app.dead_letters.write(writer, self._clock())
+        await writer.flush()
 
     def _observe(self, parts: list[Partition]) -> None:
         gauges = (

@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Final
 
+from pipeline.settings import get_settings
 from pipeline.streams import commit, transport
 from pipeline.streams.batches import BatchWriter
 
@@ -31,16 +32,17 @@ def end(point: str) -> None:
 
 def crash_at(point: str, after_rounds: int) -> None:
     """Put the crash where it belongs."""
-    rounds = 0
+    flushes, partitions = 0, get_settings().partitions
 
     class CrashingWriter(BatchWriter):
         """Dies before, within or after what a round writes."""
 
         async def flush(self) -> None:
-            nonlocal rounds
+            nonlocal flushes
             changelog = any("changelog" in topic for topic, _ in self._lanes)
-            rounds += changelog
-            now = rounds >= after_rounds and len(self._lanes) > 1
+            flushes += changelog
+            # Each partition writes by itself: when one of them dies here, some have written and others have not.
+            now = flushes > after_rounds * partitions + partitions // 2 and bool(self._lanes)
             if now and point == ("half flushed" if changelog else "half emitted"):
                 self._lanes = dict(list(self._lanes.items())[: len(self._lanes) // 2])
                 await super().flush()
@@ -52,7 +54,7 @@ def crash_at(point: str, after_rounds: int) -> None:
     async def commit_positions(self: transport.BatchConsumer, positions: object) -> bool:
         done = await committed(self, positions)
         owed = any(part.owed[: len(part)].any() for part in self.app.engagement.partitions_held.values())
-        if done and point == "committed" and rounds >= after_rounds and owed:
+        if done and point == "committed" and flushes >= after_rounds * partitions and owed:
             end(point)
         return done
 
