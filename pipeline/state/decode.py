@@ -106,7 +106,7 @@ class Decoded(Generic[S]):
     @property
     def keys(self) -> Packed:
         """The records' keys."""
-        return Packed.of([self.records.keys[i] or b"" for i in self.places.tolist()])
+        return self.records.keys.select(self.places)
 
     def take(self, chosen: NDArray[np.int64]) -> "Decoded[S]":
         """Return some events."""
@@ -159,9 +159,8 @@ class Scanned:
 
     def take(self, chosen: NDArray[np.int64]) -> "Scanned":
         """Return some events."""
-        places = self.places[chosen]
-        keys = Packed.of([self.records.keys[i] or b"" for i in places.tolist()])
-        return Scanned(self.records, self.events.take(chosen), self.buffer, keys, places)
+        events, places = self.events.take(chosen), self.places[chosen]
+        return Scanned(self.records, events, self.buffer, self.keys.select(chosen), places)
 
 
 class EventDecoder(Generic[Event]):
@@ -180,11 +179,8 @@ class EventDecoder(Generic[Event]):
 
     def decode(self, records: Records, refusals: list[Refusal]) -> Scanned:
         """Decode a run."""
-        values = Packed.of([value or b"" for value in records.values] if None in records.values else records.values)  # type: ignore[arg-type]
-        keys = Packed.of([key or b"" for key in records.keys] if None in records.keys else records.keys)  # type: ignore[arg-type]
+        values, keys = records.values, records.keys
         events = scan(values, keys, self._kind)
-        if not values.is_utf8():
-            events["is_read"] = 0
         events["is_read"][values.lengths > self._limit] = 0
         if events["is_read"].all():
             return Scanned(records, events, values.buffer, keys, np.arange(len(events)))

@@ -26,7 +26,6 @@ from pipeline.state.lines import lines_of, told
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
 from pipeline.state.moments import Moments, timed
-from pipeline.state.packed import Packed
 from pipeline.state.packing import pack_engagements, pack_posts
 from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
@@ -307,7 +306,7 @@ class Partition:
         fresh = list(dict.fromkeys(keys))
         bad = {key for key in fresh if not is_user_id(key.decode())}
         self.add_rows([key for key in fresh if key not in bad] if bad else fresh)
-        rows[unknown] = self.index.find(Packed.of(keys))
+        rows[unknown] = self.index.find(decoded.keys.select(unknown))
         if not bad:
             return decoded, rows
         for place, key in zip(places, keys, strict=True):

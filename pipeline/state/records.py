@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.state.packed import Packed
 from schemas import Reason
 
 
@@ -35,8 +36,8 @@ class Records:
     offsets: NDArray[np.int64]
     timestamps: NDArray[np.int64]
     """Kafka timestamps, Unix ms."""
-    keys: Sequence[bytes | None]
-    values: Sequence[bytes | None]
+    keys: Packed
+    values: Packed
 
     @classmethod
     def of(
@@ -48,8 +49,9 @@ class Records:
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
     ) -> "Records":
-        """Return a run whose offsets and timestamps are no arrays yet."""
-        return cls(first, end, np.array(offsets, np.int64), np.array(timestamps, np.int64), keys, values)
+        """Return a run of records that are Python objects."""
+        columns = (np.array(offsets, np.int64), np.array(timestamps, np.int64))
+        return cls(first, end, *columns, Packed.of(keys), Packed.of(values))
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -57,8 +59,8 @@ class Records:
 
     def pick(self, places: NDArray[np.int64]) -> "Records":
         """Return the run with some of its records."""
-        keys, values = ([column[i] for i in places.tolist()] for column in (self.keys, self.values))
-        return Records(self.first, self.end, self.offsets[places], self.timestamps[places], keys, values)
+        columns = (self.offsets[places], self.timestamps[places], self.keys.select(places), self.values.select(places))
+        return Records(self.first, self.end, *columns)
 
     def since(self, position: int) -> "Records":
         """Return the part at `position` and after it."""
@@ -68,8 +70,8 @@ class Records:
             end=self.end,
             offsets=self.offsets[start:],
             timestamps=self.timestamps[start:],
-            keys=self.keys[start:],
-            values=self.values[start:],
+            keys=self.keys.select(slice(start, None)),
+            values=self.values.select(slice(start, None)),
         )
 
     def refusal(self, place: int, reason: Reason, detail: str) -> Refusal:

@@ -22,6 +22,7 @@ _SEED: Final = np.uint64(2)
 @compiled
 def _find(
     keys: NDArray[np.uint8],
+    starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     table: NDArray[np.int32],
     digests: NDArray[np.uint64],
@@ -30,8 +31,8 @@ def _find(
     found: NDArray[np.int64],
 ) -> None:
     mask = len(table) - 1
-    start = 0
     for i in range(len(ends)):
+        start = starts[i]
         length = ends[i] - start
         digest = max(digest_at(keys, start, length, _SEED), np.uint64(1))
         slot = np.int64(digest & np.uint64(mask))
@@ -49,7 +50,6 @@ def _find(
                     found[i] = row
                     break
             slot = (slot + 1) & mask
-        start = ends[i]
 
 
 @compiled
@@ -96,7 +96,7 @@ class RowIndex:
     def find(self, keys: Packed) -> NDArray[np.int64]:
         """Return the row of each id, [n]; -1 where there is none."""
         found = np.empty(len(keys.ends), np.int64)
-        _find(keys.buffer, keys.ends, self._table, self._digests, self._names, self._ends, found)
+        _find(keys.buffer, keys.starts, keys.ends, self._table, self._digests, self._names, self._ends, found)
         return found
 
     def add(self, keys: Sequence[bytes]) -> None:

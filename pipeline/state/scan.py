@@ -5,7 +5,7 @@ The scanner reads JSON objects as agents write them: the contract's fields in an
 escapes, numbers without signs and exponents. Whatever else it meets it marks as unread, valid or not, and leaves it to
 `decode.py`: it never accepts what msgspec would refuse, and never reads anything else out of it.
 
-The bytes must be valid UTF-8, which the caller checks for a whole run at once.
+Strings are checked to be valid UTF-8.
 """
 
 from typing import Final
@@ -82,6 +82,31 @@ def _past_space(buffer: NDArray[np.uint8], at: int, end: int) -> int:
 
 
 @compiled
+def _character_end(buffer: NDArray[np.uint8], at: int, end: int) -> int:
+    """Return where a character ends that is not ASCII; -1 if it is not valid UTF-8 (Unicode 16, table 3-7)."""
+    first, second = buffer[at], buffer[at + 1]
+    low, high = 0x80, 0xBF
+    if 0xC2 <= first <= 0xDF:
+        length = 2
+    elif 0xE0 <= first <= 0xEF:
+        length = 3
+        low = 0xA0 if first == 0xE0 else low
+        high = 0x9F if first == 0xED else high
+    elif 0xF0 <= first <= 0xF4:
+        length = 4
+        low = 0x90 if first == 0xF0 else low
+        high = 0x8F if first == 0xF4 else high
+    else:
+        return -1
+    if at + length > end or second < low or second > high:
+        return -1
+    for i in range(2, length):
+        if (buffer[at + i] & 0xC0) != 0x80:
+            return -1
+    return at + length
+
+
+@compiled
 def _string_end(buffer: NDArray[np.uint8], at: int, end: int, longest: int, escapes: bool) -> int:
     """Return where the string ends that begins at `at` (behind its quote); -1 if it is not plain or too long."""
     characters = 0
@@ -110,9 +135,10 @@ def _string_end(buffer: NDArray[np.uint8], at: int, end: int, longest: int, esca
             if not escapes:
                 return -1
             at += 1
-        # Bytes that go on with a character are none themselves.
-        characters += (byte & 0xC0) != 0x80
-        at += 1
+        at = at + 1 if byte < 0x80 else _character_end(buffer, at, end)
+        if at < 0:
+            return -1
+        characters += 1
     return -1
 
 
@@ -314,24 +340,24 @@ def _same(one: NDArray[np.uint8], at: int, length: int, other: NDArray[np.uint8]
 @compiled
 def _scan(
     buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     keys: NDArray[np.uint8],
+    key_starts: NDArray[np.int64],
     key_ends: NDArray[np.int64],
     kind: int,
     escapes: bool,
     out: NDArray[np.void],
 ) -> None:
-    start, key = 0, 0
     for i in range(len(ends)):
         out[i]["since"] = out[i]["nth"] = -1
         out[i]["score"] = -1.0
-        is_read = _record(buffer, start, ends[i], kind, escapes, out, i)
+        is_read = starts[i] >= 0 and _record(buffer, starts[i], ends[i], kind, escapes, out, i)
         user, length = out[i]["user_at"], out[i]["user_length"]
         actor = out[i]["actor_at"]
         # The key of a record with escapes was compared when it was decoded.
-        out[i]["is_read"] = is_read and (escapes or _same(buffer, user, length, keys, key, key_ends[i]))
+        out[i]["is_read"] = is_read and (escapes or _same(buffer, user, length, keys, key_starts[i], key_ends[i]))
         out[i]["own"] = _same(buffer, user, length, buffer, actor, actor + out[i]["actor_length"])
-        start, key = ends[i], key_ends[i]
 
 
 def scan(values: Packed, keys: Packed, kind: int, *, escapes: bool = False) -> NDArray[np.void]:
@@ -339,7 +365,7 @@ def scan(values: Packed, keys: Packed, kind: int, *, escapes: bool = False) -> N
     Read records.
 
     Args:
-        values: n records, valid UTF-8.
+        values: n records.
         keys: Their keys: what a record is of must be its key.
         kind: The kind of engagement that all must be of, by its place in `schemas.KINDS`; len(KINDS) for posts.
         escapes: Take strings with escapes as they stand, and do not look at keys. For records that msgspec has written.
@@ -348,5 +374,5 @@ def scan(values: Packed, keys: Packed, kind: int, *, escapes: bool = False) -> N
         [n] `SCANNED`; a record with `is_read` 0 is left to others, and what else is said of it means nothing.
     """
     out = np.zeros(len(values.ends), SCANNED)
-    _scan(values.buffer, values.ends, keys.buffer, keys.ends, kind, escapes, out)
+    _scan(values.buffer, values.starts, values.ends, keys.buffer, keys.starts, keys.ends, kind, escapes, out)
     return out

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import aiokafka
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
@@ -21,7 +22,10 @@ from faust.types.tuples import ConsumerMessage
 from mode import Service
 
 from pipeline.settings import get_settings
-from pipeline.streams.unpack import Fetched, take
+from pipeline.streams.unpack import Fetched, RawRecords, take
+
+# The fetcher wraps what it was sent in these: with the bytes at hand, records need not become objects.
+fetcher.MemoryRecords = RawRecords
 
 POLL_S = 0.5
 """How long the drain waits for records before it looks whether it should stop."""

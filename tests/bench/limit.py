@@ -14,7 +14,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.kafka import client_options
 from pipeline.settings import Settings, get_settings
-from pipeline.streams.unpack import take
 from schemas import Engagement, Post, Profile, Tick
 from tests.bench.process import usage
 
@@ -51,12 +50,13 @@ async def run(settings: Settings, records: int) -> dict[str, float]:
         for tp, held in ready:
             del fetcher._records[tp]
             fetcher._notify(fetcher._wait_consume_future)
-            run_ = take(held._partition_records)
+            source, decode = held._partition_records, decoders[tp.topic]
+            while source._records.has_next():
+                batch = source._records.next_batch()
+                assert batch.validate_crc()
+                source.next_fetch_offset = batch.next_offset
+                seen += len([decode(record.value) for record in batch])
             held._update_position()
-            decode = decoders[tp.topic]
-            for batch in run_.batches:
-                events = [decode(record.value) for record in batch]
-                seen += len(events)
         await asyncio.sleep(0)
     seconds = time.monotonic() - started
     cpu = usage() - before

@@ -15,7 +15,8 @@ def replayed(log: object) -> dict[str, Log]:
     logs = {}
     for source, name in enumerate(SOURCES):
         run = log.run(source, 0)  # type: ignore[attr-defined]
-        logs[name] = Log(0, run.offsets, run.timestamps, run.keys, run.values, [()] * len(run))
+        columns = (run.offsets.tolist(), run.timestamps.tolist(), list(run.keys), list(run.values))
+        logs[name] = Log(0, *columns, [()] * len(run))
     return logs
 
 
