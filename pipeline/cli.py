@@ -30,6 +30,7 @@ _COMMANDS = {
         "worker": ("pipeline.streams.commands:worker", "Fold engagements into scores."),
         "sink": ("pipeline.lookup.commands:sink", "Write scores to Redis."),
         "serve": ("pipeline.lookup.commands:serve", "Answer over HTTP."),
+        "alerter": ("pipeline.lookup.commands:alerter", "Send webhooks and alerts."),
         "agent": ("agents.commands:app", "Bring engagements of a network into the pipeline."),
     },
     "Reading": {
@@ -42,6 +43,7 @@ _COMMANDS = {
     "Administration": {
         "link": ("pipeline.identities:link", "Let an account contribute to a person's score."),
         "unlink": ("pipeline.identities:unlink", "Let an account belong to itself alone again."),
+        "alerts": ("pipeline.lookup.alerts.commands:app", "Show, test and silence alerts."),
         "keys": ("pipeline.control.commands:app", "Create, rotate, list and revoke API keys."),
     },
     "Keeping": {

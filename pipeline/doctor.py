@@ -177,7 +177,12 @@ async def _ends(settings: Settings, topic: str) -> dict[int, int]:
 
 
 def _examine_roles(settings: Settings) -> list[Finding]:
-    ports = {"worker": settings.worker_port, "sink": settings.sink_port, "serve": settings.port}
+    ports = {
+        "worker": settings.worker_port,
+        "sink": settings.sink_port,
+        "serve": settings.port,
+        "alerter": settings.alerter_port,
+    }
     findings = [_examine_role(role, f"http://{reachable(settings.host)}:{port}") for role, port in ports.items()]
     return [*findings, *_worker_lag(f"http://{reachable(settings.host)}:{settings.worker_port}/metrics")]
 

@@ -47,6 +47,11 @@ STREAM_CLIENTS = Gauge("clout_stream_clients", "Open subscriptions.", ["kind"])
 EVENTS_ACCEPTED = Counter("clout_events_accepted_total", "Events by HTTP that the broker acknowledged.")
 EVENTS_REJECTED = Counter("clout_events_rejected_total", "Events by HTTP that are none.")
 
+# The alerter.
+WEBHOOK_DELIVERIES = Counter("clout_webhook_deliveries_total", "Attempts to deliver, by any channel.", ["outcome"])
+WEBHOOK_DURATION = Histogram("clout_webhook_delivery_duration_seconds", "An attempt to deliver.")
+ALERTS = Counter("clout_alerts_total", "Alerts of rules.", ["outcome"])
+
 # The agents.
 AGENT_RECEIVED = Counter("clout_agent_received_total", "Source events read.", ["agent"])
 AGENT_PUBLISHED = Counter("clout_agent_published_total", "Records acknowledged by the broker.", ["agent", "topic"])

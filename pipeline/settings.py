@@ -78,6 +78,17 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     """Origins, with commas, whose scripts may read: none unless named."""
 
+    alerter_port: int = Field(default=6068, ge=0, le=65535)
+    """Port of the alerter's health and metrics."""
+    delivery_networks: str = ""
+    """Networks, with commas, that webhooks may go to beside public addresses, also by http and at any port."""
+    smtp_url: SecretStr = SecretStr("")
+    """SMTP server for alerts by e-mail: smtp://user:password@host:587 or smtps://user:password@host:465."""
+    smtp_from: str = "clout@localhost"
+    """The sender of alerts by e-mail."""
+    alert_rules: str = ""
+    """A file of alert rules, for those who keep configuration in git (TOML)."""
+
     topic_prefix: str = "clout."
     """Stands before every topic name, so that several instances share a cluster."""
     partitions: int = Field(default=8, ge=1, le=1024)

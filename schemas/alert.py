@@ -20,7 +20,8 @@ class WebhookChannel(msgspec.Struct, frozen=True, gc=False, tag_field="kind", ta
     """A webhook, signed by Standard Webhooks."""
 
     url: Url
-    secret: str
+    secret: str = ""
+    """`whsec_` and Base64; where it is left out on the way in, one is made."""
 
 
 class SlackChannel(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="slack"):

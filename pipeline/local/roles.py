@@ -23,7 +23,8 @@ class RoleSpec:
 WORKER: Final = RoleSpec("worker", "CLOUT_WORKER_PORT", "/readyz")
 SINK: Final = RoleSpec("sink", "CLOUT_SINK_PORT", "/readyz")
 SERVE: Final = RoleSpec("serve", "CLOUT_PORT", "/readyz")
-ROLES: Final = {role.name: role for role in (WORKER, SINK, SERVE)}
+ALERTER: Final = RoleSpec("alerter", "CLOUT_ALERTER_PORT", "/readyz")
+ROLES: Final = {role.name: role for role in (WORKER, SINK, SERVE, ALERTER)}
 
 EMBEDDED_ENVIRONMENT: Final = {
     # The embedded broker has no idempotent producers ..

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import ConfigError
 from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
 from pipeline.local.ports import LOOPBACK, free_port, reachable, require_free
-from pipeline.local.roles import EMBEDDED_ENVIRONMENT, SERVE, SINK, WORKER, RoleSpec, answers
+from pipeline.local.roles import ALERTER, EMBEDDED_ENVIRONMENT, SERVE, SINK, WORKER, RoleSpec, answers
 from pipeline.local.valkey import valkey_command, valkey_is_ready
 from pipeline.settings import Settings
 
@@ -72,10 +72,11 @@ def make_plan(settings: Settings, directory: Path, *, own_broker: bool, own_redi
         servers.append(_valkey(settings.redis, directory))
     worker = _role(WORKER, settings, environment, settings.worker_port)
     sink = _role(SINK, settings, environment, settings.sink_port)
+    alerter = _role(ALERTER, settings, environment, settings.alerter_port)
     port = settings.port or free_port()
     serve = _role(SERVE, settings, environment, port)
     agents = [_synthetic(environment)] if demo else []
-    return Plan(servers, [worker, sink, serve], agents, f"http://{reachable(settings.host)}:{port}")
+    return Plan(servers, [worker, sink, alerter, serve], agents, f"http://{reachable(settings.host)}:{port}")
 
 
 def _environment(settings: Settings) -> dict[str, str]:

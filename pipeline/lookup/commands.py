@@ -46,6 +46,16 @@ def serve(*, broker: Broker = None, redis: Redis = None, host: str | None = None
 
 
 @app.command
+def alerter(*, broker: Broker = None, redis: Redis = None, port: Port = None) -> int:
+    """Tell subscribers and alert rules what they want to be told, until stopped."""
+    from pipeline.lookup.alerts.run import run
+    from pipeline.lookup.role import run_role
+
+    settings = _settings(broker=broker, redis=redis, alerter_port=port)
+    return run_role(settings, lambda: run(settings))
+
+
+@app.command
 def score(*users: str, redis: Redis = None) -> int:
     """Show the scores of users; the exit status is 1 when one has none."""
     from pipeline.lookup.reading import show_scores

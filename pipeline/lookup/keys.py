@@ -83,6 +83,27 @@ def kloutid(number: int | str) -> str:
     return f"clout:kloutid:{number}"
 
 
+ALERTER: Final = "clout:alerter"
+"""Hash: how far the alerter has read each partition."""
+ALERTS: Final = "clout:alerts"
+"""Hash: what the alerter remembers: which alerts are open, which wait in a group, when agents ticked last."""
+
+
+def delivery(delivery_id: str) -> str:
+    """Return the key of a delivery (a string: JSON)."""
+    return f"clout:delivery:{delivery_id}"
+
+
+def delivery_log(source: str) -> str:
+    """Return the key of the ids of the deliveries of a subscription or rule (a list, the newest first)."""
+    return f"clout:deliveries:log:{source}"
+
+
+def alert_log(owner: str) -> str:
+    """Return the key of the alerts of an owner's rules (a list, the newest first)."""
+    return f"clout:alerts:log:{owner}"
+
+
 def limit(name: str) -> str:
     """Return the key of a token bucket: of an API key or of an address."""
     return f"clout:limit:{name}"

@@ -13,11 +13,31 @@ from pipeline.lookup.access.gate import Gate
 from pipeline.lookup.access.limits import Limiter
 from pipeline.lookup.access.mirror import Mirror
 from pipeline.lookup.access.tokens import Tokens
+from pipeline.lookup.alerts.checks import ChannelChecks
+from pipeline.lookup.api.alerts import (
+    delete_rule,
+    delete_silence,
+    get_alerts,
+    get_rule_deliveries,
+    get_rules,
+    get_silences,
+    post_acknowledgement,
+    post_silence,
+    put_rule,
+)
 from pipeline.lookup.api.events import Ingestion, post_events
 from pipeline.lookup.api.forgetting import delete_forgotten, delete_user, get_forgotten
 from pipeline.lookup.api.overrides import delete_override, get_overrides, put_override
+from pipeline.lookup.api.subscriptions import (
+    delete_subscription,
+    get_deliveries,
+    get_subscriptions,
+    post_subscription,
+    post_subscription_test,
+)
 from pipeline.lookup.api.tokens import post_token
 from pipeline.lookup.connection import connect
+from pipeline.lookup.delivery.queue import DeliveryQueue
 from pipeline.lookup.ingest.door import Door
 from pipeline.settings import Settings
 
@@ -34,6 +54,20 @@ OFFICE_HANDLERS: Final[Sequence[ControllerRouterHandler]] = (
     get_overrides,
     put_override,
     delete_override,
+    post_subscription,
+    get_subscriptions,
+    delete_subscription,
+    post_subscription_test,
+    get_deliveries,
+    get_rules,
+    put_rule,
+    delete_rule,
+    get_rule_deliveries,
+    get_alerts,
+    get_silences,
+    post_silence,
+    delete_silence,
+    post_acknowledgement,
 )
 
 
@@ -45,6 +79,8 @@ class Office:
         self._door = door
         self.desk = ControlDesk(settings, Mirror(redis))
         self.tokens = Tokens(redis)
+        self.deliveries = DeliveryQueue(redis)
+        self.checks = ChannelChecks(settings)
         limiter = Limiter(limiter_redis)
         self.gate = Gate(settings, self.desk.table, limiter, self.tokens)
         self.ingestion = Ingestion(settings, door, limiter)
@@ -65,6 +101,8 @@ class Office:
             "desk": Provide(lambda: self.desk, sync_to_thread=False),
             "tokens": Provide(lambda: self.tokens, sync_to_thread=False),
             "ingestion": Provide(lambda: self.ingestion, sync_to_thread=False),
+            "checks": Provide(lambda: self.checks, sync_to_thread=False),
+            "deliveries": Provide(lambda: self.deliveries, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
         }
 

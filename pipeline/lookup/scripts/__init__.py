@@ -38,3 +38,7 @@ def _read(name: str) -> str:
 FINISH_REBUILD = Script("finish_rebuild")
 RANK_PAGE = Script("rank_page")
 TAKE_TOKENS = Script("take_tokens")
+ENQUEUE = Script("enqueue")
+CLAIM_DELIVERIES = Script("claim_deliveries")
+FINISH_DELIVERY = Script("finish_delivery")
+RELEASE_DESTINATION = Script("release_destination")

@@ -1,0 +1,263 @@
+"""The alerter as a process: webhooks and alerts from real topics to real receivers."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from pipeline.kafka import client_options
+from pipeline.lookup.delivery.signing import signature_headers
+from pipeline.settings import Settings
+from pipeline.topics import ensure_topics
+from schemas import Spike
+from schemas.generate import EXAMPLES
+from tests.integration.test_lookup_api import problem
+from tests.support.cluster import Cluster, Role
+from tests.support.eventually import eventually
+from tests.support.keys import bearer, create_key
+from tests.support.mailbox import mailbox
+from tests.support.receiver import Receiver, receiver
+from tests.unit.lookup.documents import score_bytes
+
+pytestmark = pytest.mark.integration
+
+SPIKE = msgspec.json.decode((EXAMPLES / "spike.json").read_bytes(), type=Spike)
+HERE = {"CLOUT_DELIVERY_NETWORKS": "127.0.0.0/8"}
+
+
+def publish(settings: Settings, topic: str, *records: tuple[str, bytes]) -> None:
+    """Write records by their keys."""
+
+    async def send() -> None:
+        await ensure_topics(settings)
+        async with AIOKafkaProducer(**client_options(settings)) as producer:
+            for key, value in records:
+                await producer.send_and_wait(settings.topic_prefix + topic, value, key=key.encode(), partition=0)
+
+    asyncio.run(send())
+
+
+def spike(settings: Settings, number: int = 1, **changes: Any) -> str:
+    """Publish a spike that was found just now and return its id."""
+    fields = {"id": f"x:a/{number}", "user": "x:a", "network": "x", "time": time.time_ns() // 1_000_000, **changes}
+    publish(settings, "spikes", (str(fields["user"]), msgspec.json.encode(msgspec.structs.replace(SPIKE, **fields))))
+    return str(fields["id"])
+
+
+def score(user: str, value: float, previous: float | None, version: int) -> bytes:
+    """Return a score document that was computed just now."""
+    document = msgspec.json.decode(score_bytes(user, value, version))
+    return msgspec.json.encode({**document, "previous": previous, "time": time.time_ns() // 1_000_000})
+
+
+@pytest.fixture
+def there() -> Iterator[Receiver]:
+    """A receiver of webhooks."""
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[httpx.Client]:
+    """A client with an administrator's key."""
+    serve = cluster.start("serve", **HERE).wait_ready()
+    key = create_key(cluster.settings, "admin")
+    with httpx.Client(base_url=serve.url, headers=bearer(key), timeout=10) as client:
+        eventually(lambda: client.get("/v1/subscriptions").status_code == 200, 10, "the key is known")
+        yield client
+
+
+def alerter(cluster: Cluster, **changes: str) -> Role:
+    """Start an alerter that may deliver to this machine."""
+    return cluster.start("alerter", **{**HERE, **changes}).wait_ready()
+
+
+def subscribe(client: httpx.Client, url: str, **fields: Any) -> tuple[str, str]:
+    """Return the path of a new subscription and its secret."""
+    answer = client.post("/v1/subscriptions", json={"url": url, **fields})
+    assert answer.status_code == 201, answer.text
+    name = answer.json()["subscription"]["id"].partition(":")[2]
+    return f"/v1/subscriptions/{name}", answer.json()["secret"]
+
+
+def attempts(client: httpx.Client, path: str) -> list[tuple[str, int]]:
+    """Return the status and the number of attempts of each delivery, the newest first."""
+    answer = client.get(f"{path}/deliveries")
+    return [(each["status"], len(each["attempts"])) for each in answer.json()["deliveries"]]
+
+
+def test_subscribers_are_told_of_crossings_and_spikes(cluster: Cluster, client: httpx.Client, there: Receiver) -> None:
+    """Signed; each crossing once; the log says what came of it; the test button works."""
+    path, secret = subscribe(client, f"{there.url}/a", events=["threshold", "spike"], users=["x:a"], threshold=50)
+    assert client.get("/v1/subscriptions").json()["subscriptions"][0]["secret"] == ""
+    alerter(cluster)
+    assert client.post(f"{path}/test").status_code == 202
+    eventually(lambda: there.requests, 10, "the test message came")
+    first = there.requests[0]
+    assert first.json()["type"] == "test"
+    signed = signature_headers(secret, first.headers["webhook-id"], int(first.headers["webhook-timestamp"]), first.body)
+    assert first.headers["webhook-signature"] == signed["webhook-signature"]
+    documents = [("x:a", score("x:a", 49, None, 1)), ("x:a", score("x:a", 51, 49, 2)), ("x:b", score("x:b", 51, 49, 3))]
+    publish(cluster.settings, "scores", *documents, ("x:a", score("x:a", 52, 51, 4)), ("x:a", score("x:a", 40, 52, 5)))
+    spike(cluster.settings)
+    eventually(lambda: len(there.requests) == 4, 10, "two crossings and a spike came")
+    told = [(each.json()["type"], each.json()["data"]["direction"]) for each in there.requests[1:]]
+    assert sorted(told) == [("score.threshold", "down"), ("score.threshold", "up"), ("spike.open", "rise")]
+    assert len({each.headers["webhook-id"] for each in there.requests}) == 4
+    eventually(lambda: attempts(client, path) == [("delivered", 1)] * 4, 10, "the log has all")
+    assert client.delete(path).status_code == 204
+    problem(client.get(f"{path}/deliveries"), 404)
+
+
+def test_a_failed_delivery_outlives_the_alerter_and_keeps_its_id(
+    cluster: Cluster, client: httpx.Client, there: Receiver
+) -> None:
+    """Tried again after a restart; a receiver that hangs delays nobody; 410 ends a subscription."""
+    status = {"/a": 500, "/gone": 410}
+    there.answer = lambda path: (status.get(path, 204), {})
+    hanging, _ = subscribe(client, f"{there.url}/hang", events=["spike"])
+    failing, _ = subscribe(client, f"{there.url}/a", events=["spike"])
+    gone, _ = subscribe(client, f"{there.url}/gone", events=["spike"])
+    quick, _ = subscribe(client, f"{there.url}/quick", events=["spike"])
+    running = alerter(cluster)
+    spike(cluster.settings)
+    eventually(lambda: there.of("/hang"), 10, "the hanging receiver was asked")
+    began = time.monotonic()
+    spike(cluster.settings, 2)
+    eventually(lambda: len(there.of("/quick")) == 2, 5, "others are not delayed")
+    assert time.monotonic() - began < 4
+    eventually(lambda: attempts(client, failing) == [("waiting", 1)] * 2, 5, "the failure is in the log")
+    subscriptions = client.get("/v1/subscriptions").json()["subscriptions"]
+    (disabled,) = [each for each in subscriptions if each["url"].endswith("/gone")]
+    assert disabled["disabled"] == "the receiver answered 410"
+    running.kill()
+    status["/a"] = 200
+    alerter(cluster)
+    eventually(lambda: attempts(client, failing) == [("delivered", 2)] * 2, 30, "they were tried again")
+    ids = [each.headers["webhook-id"] for each in there.of("/a")]
+    assert len(ids) == 4
+    assert len(set(ids)) == 2
+    spike(cluster.settings, 3)
+    eventually(lambda: len(there.of("/quick")) == 3, 10, "the next spike is told")
+    assert len(there.of("/gone")) <= 2
+    assert attempts(client, hanging)[0][0] == "waiting"
+    assert attempts(client, quick)[0] == ("delivered", 1)
+    assert gone
+
+
+def test_addresses_that_are_not_public_are_refused(cluster: Cluster, client: httpx.Client) -> None:
+    """With the field named; and another key finds nothing of this one's."""
+    for url in ("http://10.0.0.1/", "https://169.254.169.254/", "https://user@example.com/", "ftp://example.com/x"):
+        problem(client.post("/v1/subscriptions", json={"url": url, "events": ["spike"]}), 400, "url")
+    problem(
+        client.post("/v1/subscriptions", json={"url": "https://a.example", "events": ["threshold"]}), 400, "threshold"
+    )
+    rule = {"channels": [{"kind": "slack", "url": "https://10.1.1.1"}]}
+    problem(client.put("/v1/alerts/rules/a", json=rule), 400, "channels[0].url")
+    problem(client.put("/v1/alerts/rules/a", json={**rule, "level": 9}), 400, "level")
+    assert client.put("/v1/alerts/rules/a%20b", json=rule).status_code == 400
+
+
+def test_a_rule_speaks_through_every_channel(
+    cluster: Cluster, client: httpx.Client, there: Receiver, tmp_path: Path
+) -> None:
+    """From the file and from the API; each alert once, its end too; silenced and acknowledged ones are recorded."""
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        f"[[rule]]\nname = 'ops'\noccasions = ['rise']\nchannels = [{{kind='discord', url='{there.url}/discord'}}]\n"
+    )
+    topic = f"{cluster.settings.topic_prefix.strip('.')}-alerts"
+    asyncio.run(create(cluster.settings, topic))
+    channels = [
+        {"kind": "webhook", "url": f"{there.url}/webhook"},
+        {"kind": "slack", "url": f"{there.url}/slack"},
+        {"kind": "alertmanager", "url": f"{there.url}/am"},
+        {"kind": "kafka", "topic": topic},
+        {"kind": "email", "to": ["ops@example.com"]},
+    ]
+    with mailbox() as box:
+        mail = {"CLOUT_SMTP_URL": f"smtp://127.0.0.1:{box.port}", "CLOUT_ALERT_RULES": str(path)}
+        problem(client.put("/v1/alerts/rules/press", json={"channels": channels}), 400, "channels[4].kind")
+        serve = cluster.start("serve", **HERE, **mail).wait_ready()
+        client.base_url = serve.url
+        eventually(lambda: client.get("/v1/alerts").status_code == 200, 10, "the key is known")
+        answer = client.put("/v1/alerts/rules/press", json={"channels": channels, "level": 2, "group_s": 0})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["channels"][0]["secret"].startswith("whsec_")
+        alerter(cluster, **mail)
+        spike(cluster.settings, level=2)
+        for where in ("/webhook", "/slack", "/am/api/v2/alerts", "/discord"):
+            eventually(lambda where=where: there.of(where), 10, f"{where} was told")  # type: ignore[misc]
+        eventually(lambda: box.messages, 10, "a mail came")
+        assert "Subject: Clout: engagement with x:a rose" in box.messages[0]
+        assert asyncio.run(read(cluster.settings, topic))["data"]["rule"] == "press"
+        spike(cluster.settings, level=2, status="grown")
+        spike(cluster.settings, level=2, status="closed")
+        eventually(lambda: len(there.of("/webhook")) == 2, 10, "the end was told, the repeat was not")
+        known = spike(cluster.settings, 2, level=2)
+        eventually(lambda: len(there.of("/webhook")) == 3, 10, "the next spike was told")
+        assert client.post("/v1/alerts/acknowledgements", json={"spike": known}).status_code == 201
+        until = time.time_ns() // 1_000_000 + 600_000
+        assert client.post("/v1/alerts/silences", json={"until": until, "user": "x:quiet"}).status_code == 201
+        spike(cluster.settings, 2, level=3, status="grown")
+        spike(cluster.settings, 3, level=3, user="x:quiet")
+        spike(cluster.settings, 4, level=3, time=until - 1_300_000)
+
+        def outcomes() -> list[str]:
+            return [each["outcome"] for each in client.get("/v1/alerts").json()["alerts"]]
+
+        eventually(lambda: outcomes()[:3] == ["old", "silenced", "acknowledged"], 10, "they are recorded")
+        assert len(there.of("/webhook")) == 3
+        logged = cluster.run("alerts", "log", "--owner", client.headers["authorization"].split("_")[1])
+        assert logged.child.wait(20) == 0
+        assert "silenced" in logged.output()
+        tried = cluster.run("alerts", "test", "ops", "--since", "1h", **HERE, **mail)
+        assert tried.child.wait(20) == 0, tried.output()
+        assert "messages since 1h" in tried.output()
+
+
+async def create(settings: Settings, topic: str) -> None:
+    """Create a topic of one partition."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+
+
+async def read(settings: Settings, topic: str) -> Any:
+    """Return the first record of a topic."""
+    async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
+        consumer.assign([TopicPartition(topic, 0)])
+        async with asyncio.timeout(20):
+            return msgspec.json.decode((await consumer.getone()).value)
+
+
+def test_no_alert_is_lost_in_a_crash(cluster: Cluster, client: httpx.Client, there: Receiver) -> None:
+    """Nor told under two ids, however often the alerter is killed; groups go out as one."""
+    rule = {"channels": [{"kind": "webhook", "url": f"{there.url}/webhook"}], "group_s": 0}
+    assert client.put("/v1/alerts/rules/all", json=rule).status_code == 200
+    running = alerter(cluster)
+
+    def told() -> set[str]:
+        return {each["id"] for got in there.of("/webhook") for each in got.json()["data"]["alerts"]}
+
+    for batch in range(3):
+        users, now = [f"x:{batch}-{number}" for number in range(10)], time.time_ns() // 1_000_000
+        records = [msgspec.structs.replace(SPIKE, id=user, user=user, network="x", time=now) for user in users]
+        publish(cluster.settings, "spikes", *((each.user, msgspec.json.encode(each)) for each in records))
+        if batch < 2:
+            eventually(lambda count=batch * 10: len(told()) > count, 60, "some of them came")  # type: ignore[misc]
+            running.kill()
+            running = alerter(cluster)
+    eventually(lambda: len(told()) == 30, 90, "every alert came")
+    ids = {got.headers["webhook-id"] for got in there.of("/webhook")}
+    assert len(ids) == 30
+    assert running.stop() == 0
+    assert "Traceback" not in running.output()
