@@ -94,7 +94,7 @@ def test_servers_that_are_named_are_used(cluster: Cluster) -> None:
     arguments = ("--broker", cluster.settings.broker, "--redis", cluster.settings.redis)
     process = cluster.run("up", *arguments, CLOUT_EMBEDDED="true", **ports)
     wait_for(process, "| ready after", 60)
-    assert "starting worker, sink, serve" in process.output()
+    assert "starting worker, sink, alerter, serve" in process.output()
     assert process.stop() == 0
 
 

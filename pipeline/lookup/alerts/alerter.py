@@ -61,10 +61,10 @@ class Alerter:
             async for attempt in _until_redis_answers():
                 with attempt:
                     positions = await self._memory.load()
-            await self._source.seek(positions)
+            is_ours = await self._add(Step(positions=await self._source.seek(positions)))
             self.is_ready = True
-            while await self._step():
-                pass
+            while is_ours:
+                is_ours = await self._step()
             log.info("another alerter has read on: beginning behind it")
 
     async def _step(self) -> bool:
@@ -84,10 +84,13 @@ class Alerter:
             self._send_group(step, name, group, now)
         if not (step.positions or step.notes or step.deliveries):
             return True
+        return await self._add(step)
+
+    async def _add(self, step: Step) -> bool:
         async for attempt in _until_redis_answers():
             with attempt:
-                return await self._queue.add(step)
-        raise AssertionError("it is tried for ever")
+                is_added = await self._queue.add(step)
+        return is_added
 
     def _users_of_spikes(self, fetched: Fetched) -> list[str]:
         users = {

@@ -62,8 +62,14 @@ class AlertSource:
             with contextlib.suppress(KafkaError, OSError):
                 await self._consumer.stop()
 
-    async def seek(self, positions: dict[str, int]) -> None:
-        """Go on from positions, by field; what has none is read from now on: nobody wanted to be told before."""
+    async def seek(self, positions: dict[str, int]) -> list[tuple[str, int, int]]:
+        """
+        Go on from positions, by field; what has none is read from now on: nobody wanted to be told before.
+
+        Returns:
+            Where partitions begin, as a step wants it: to be noted at once, so that a crash does not skip what follows.
+        """
+        begun: list[tuple[str, int, int]] = []
         consumer = self._connected
         if not consumer.assignment():
             consumer.assign(self._partitions)
@@ -74,6 +80,8 @@ class AlertSource:
             position = ends[tp] if held is None else min(held, ends[tp])
             consumer.seek(tp, position)
             self._positions[tp] = position
+            begun.append((keys.offset_field(*tp), position if held is None else held, position))
+        return begun
 
     async def read_scores(self, *, wanted: bool) -> None:
         """Read scores only while somebody wants them: they are the busiest topic."""
