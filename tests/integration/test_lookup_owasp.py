@@ -1,13 +1,14 @@
 """
 The OWASP API Security Top 10 of 2023, row by row, over a real socket.
 
-API6 (a key bound to networks) is in test_lookup_events.py, limits by key and address in test_lookup_keys.py, API7 (where
-deliveries may go) in unit/lookup/test_delivery.py.
+API6 (a key bound to networks) is in test_lookup_events.py, limits by key and address in test_lookup_keys.py, API7
+(where deliveries may go) in unit/lookup/test_delivery.py.
 """
 
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -39,11 +40,12 @@ def nobody(serve: Role) -> Iterator[httpx.Client]:
         yield client
 
 
-def client_of(serve: Role, settings: Settings, *scopes: Any) -> httpx.Client:
-    """Return a client whose key the service knows."""
-    client = httpx.Client(base_url=serve.url, headers=bearer(create_key(settings, *scopes)), timeout=10)
-    eventually(lambda: client.get("/v1/leaderboard").status_code != 401, 10, "the key is known")
-    return client
+@contextmanager
+def client_of(serve: Role, settings: Settings, *scopes: Any) -> Iterator[httpx.Client]:
+    """Give a client whose key the service knows."""
+    with httpx.Client(base_url=serve.url, headers=bearer(create_key(settings, *scopes)), timeout=10) as client:
+        eventually(lambda: client.get("/v1/leaderboard").status_code != 401, 10, "the key is known")
+        yield client
 
 
 def operations(client: httpx.Client) -> list[tuple[str, str, dict[str, Any]]]:
@@ -85,7 +87,6 @@ def test_api2_what_is_no_key_opens_nothing(nobody: httpx.Client) -> None:
     texts = [
         "",
         "Bearer",
-        "Bearer ",
         "Bearer null",
         "Bearer clout_0_1",
         "Basic YTpi",
@@ -105,11 +106,11 @@ def test_api3_only_what_is_named_goes_in_and_out(serve: Role, settings: Settings
         assert made["secret"].startswith("whsec_")
         assert made["secret"] not in client.get("/v1/subscriptions").text
         for extra in ({"owner": "key:other"}, {"id": "subscription:x"}, {"disabled": "no"}):
-            problem(client.post("/v1/subscriptions", json={**SUBSCRIPTION, **extra}), 400, "body")
-        problem(client.put("/v1/alerts/rules/a", json={**RULE, "owner": "file"}), 400, "body")
+            problem(client.post("/v1/subscriptions", json={**SUBSCRIPTION, **extra}), 400, "data")
+        problem(client.put("/v1/alerts/rules/a", json={**RULE, "owner": "file"}), 400, "data")
         secret = client.put("/v1/alerts/rules/a", json=RULE).json()["channels"][0]["secret"]
         assert secret not in client.get("/v1/alerts/rules").text
-        problem(client.put("/v1/overrides/x:a", json={"action": "block", "time": 0}), 400, "body")
+        problem(client.put("/v1/overrides/x:a", json={"action": "block", "time": 0}), 400, "data")
 
 
 def test_api4_what_one_may_ask_for_is_bounded(serve: Role, settings: Settings) -> None:
