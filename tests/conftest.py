@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
@@ -16,6 +17,10 @@ from tests.support.kafka import kafka, kafka_cluster, own_kafka, own_kafka_clust
 from tests.support.settings import make_settings
 
 _numbers = itertools.count(1)
+
+# Machines are shared, and the first call of a compiled function takes its time: a slow example is no failure.
+hypothesis.settings.register_profile("clout", deadline=None)
+hypothesis.settings.load_profile("clout")
 
 # What the developer's shell says must not change what a test sees.
 for _name in [name for name in os.environ if name.startswith("CLOUT_")]:
