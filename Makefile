@@ -22,7 +22,7 @@ demo: $(VENV)/run.stamp ## Run everything with synthetic traffic and a live lead
 
 .PHONY: test
 test: lint type schemas ## Run every check and every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 3
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style, import contracts, Dockerfile and compose file
