@@ -75,6 +75,7 @@ class Runner:
         self._ticker = Ticker(agent.name, clock=clock)
         self._progress = Progress()
         self._tally = Tally()
+        self._is_stopped = False
         publisher.on_acknowledged = self._progress.settle
 
     async def run(self) -> Tally:
@@ -86,18 +87,16 @@ class Runner:
                 What was accepted before has been acknowledged or reported.
         """
         work = asyncio.create_task(self._work())
-        stopped = False
 
         def stop() -> None:
-            nonlocal stopped
-            stopped = True
+            self._is_stopped = True
             work.cancel()
 
         try:
             with _on_signals(stop):
                 await work
         except asyncio.CancelledError:
-            if not stopped:
+            if not self._is_stopped:
                 raise
         finally:
             await self._end()
@@ -115,6 +114,10 @@ class Runner:
             async with aclosing(read(self._agent, self._start)) as batches:
                 async for batch in batches:
                     await self._take(batch)
+                    if self._is_stopped:
+                        # Python 3.11's wait_for, deep in a client, forgets a cancellation that comes in the same
+                        # moment as what it waits for (CPython issue 81839).
+                        raise asyncio.CancelledError
             await self._finish()
         finally:
             beat.cancel()

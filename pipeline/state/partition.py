@@ -41,7 +41,7 @@ from schemas import Engagement, Post, Profile, Tick, is_user_id
 SMALL_LIMIT: Final = 64
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
 
-EVIDENCE_A_RUN: Final = 64
+EVIDENCE_A_RUN: Final = 16
 """Events of large rows that evidence takes of a run; of more (a replay at full speed) it takes an even sample."""
 
 STAGED: Final = 16_384

@@ -71,7 +71,7 @@ def test_a_forgotten_user_leaves_nothing_that_is_served(cluster: Cluster, admin:
     with redis.Redis.from_url(cluster.settings.redis) as store:
         eventually(lambda: not store.exists(keys.details("x:gone"), keys.influencers("x:gone")), 10, "all is gone")
         assert store.zscore(keys.RANK, "x:gone") is None
-        assert not store.exists(keys.history("x:gone"))
+        eventually(lambda: not store.exists(keys.history("x:gone")), 20, "so is the history")
     worker = next(process for process in cluster.processes if process.name.startswith("worker"))
     publish(admin, ("x:a9", "x:gone"), ("x:gone", "x:b"))
     assert isinstance(worker, Role)
