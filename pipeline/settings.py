@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     """Origins, with commas, whose scripts may read: none unless named."""
 
-    alerter_port: int = Field(default=6068, ge=0, le=65535)
+    alerter_port: int = Field(default=6069, ge=0, le=65535)
     """Port of the alerter's health and metrics."""
     delivery_networks: str = ""
     """Networks, with commas, that webhooks may go to beside public addresses, also by http and at any port."""

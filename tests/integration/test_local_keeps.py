@@ -37,6 +37,8 @@ def up(guard: Guard, tmp_path: Path) -> Iterator[Cluster]:
         port=free_port(),
         worker_port=free_port(),
         sink_port=free_port(),
+        alerter_port=free_port(),
+        agent_port=free_port(),
         log_format="auto",
         broker_memory_mb=64,
     )

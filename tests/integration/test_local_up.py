@@ -28,6 +28,8 @@ def up(guard: Guard, tmp_path: Path) -> Cluster:
         port=free_port(),
         worker_port=free_port(),
         sink_port=free_port(),
+        alerter_port=free_port(),
+        agent_port=free_port(),
         log_format="auto",
     )
     return Cluster(settings, guard, tmp_path)
@@ -90,7 +92,9 @@ def test_nothing_survives_when_it_is_killed(up: Cluster) -> None:
 
 def test_servers_that_are_named_are_used(cluster: Cluster) -> None:
     """With --broker and --redis, `clout up` starts the roles alone."""
-    ports = {name: str(free_port()) for name in ("CLOUT_PORT", "CLOUT_WORKER_PORT", "CLOUT_SINK_PORT")}
+    ports = {
+        name: str(free_port()) for name in ("CLOUT_PORT", "CLOUT_WORKER_PORT", "CLOUT_SINK_PORT", "CLOUT_ALERTER_PORT")
+    }
     arguments = ("--broker", cluster.settings.broker, "--redis", cluster.settings.redis)
     process = cluster.run("up", *arguments, CLOUT_EMBEDDED="true", **ports)
     wait_for(process, "| ready after", 60)
