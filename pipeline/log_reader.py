@@ -78,20 +78,25 @@ class LogReader:
         return position
 
     async def read(
-        self, starts: Mapping[TopicPartition, int]
+        self, starts: Mapping[TopicPartition, int], until: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
         """
         Yield the records from these offsets to the ends of the partitions, a fetch at a time.
 
         The end is the one that the broker names at the beginning, or the high watermark of a fetch where that is
-        further: brokers differ in what they answer.
+        further: brokers differ in what they answer, and the last offset may be of a record that was compacted or of a
+        marker.
+
+        Args:
+            starts: Where to begin.
+            until: Where it is enough; the last fetch may hold more. The ends by default.
 
         Raises:
             BrokerUnavailableError: It answers no more.
         """
         consumer = self._consumer
         consumer.assign(list(starts))
-        ends = await self.ends(list(starts))
+        ends = until or await self.ends(list(starts))
         for partition, start in starts.items():
             consumer.seek(partition, start)
         waiting = {partition for partition in starts if ends[partition] > starts[partition]}
@@ -104,7 +109,8 @@ class LogReader:
             done = {
                 partition
                 for partition in waiting
-                if await self.position(partition) >= max(ends[partition], consumer.highwater(partition) or 0)
+                if await self.position(partition)
+                >= (ends[partition] if until else max(ends[partition], consumer.highwater(partition) or 0))
             }
             if done:
                 waiting -= done

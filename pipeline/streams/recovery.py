@@ -9,9 +9,8 @@ time, before the streams resume.
 
 import asyncio
 import time
-from collections.abc import Iterable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.tables.manager import TableManager
@@ -20,8 +19,7 @@ from faust.types import TP
 from mode import Service
 
 from pipeline import metrics
-from pipeline.errors import FatalError
-from pipeline.kafka import client_options
+from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
@@ -32,12 +30,6 @@ from pipeline.streams.table import EngagementTable
 
 # A name of its own: the services of this module log every start and stop under the module's.
 _log = get_logger("pipeline.recovery")
-
-FETCH_BYTES = 8 << 20
-"""Of one changelog partition at once: rows are applied a fetch at a time."""
-
-STALL_S = 30.0
-"""Without any progress for this long the broker is asked no further."""
 
 
 class BulkRecovery(Recovery):
@@ -123,42 +115,15 @@ async def read_changelog(settings: Settings, topic: str, restores: dict[int, Res
     """
     Read the changelog of some partitions to its end.
 
-    The end is where a fetch's high watermark says it is: brokers differ in what they answer when asked for it, and the
-    last offset may be of a record that was compacted or of a marker.
-
     Raises:
-        FatalError: The broker answers, but the end is not reached.
+        BrokerUnavailableError: The end is not reached.
         ContractError: A row cannot be read.
     """
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=settings.fetch_wait_ms,
-        max_partition_fetch_bytes=FETCH_BYTES,
-    )
-    await consumer.start()
-    try:
-        waiting = {TopicPartition(topic, number) for number in restores}
-        consumer.assign(waiting)
-        await consumer.seek_to_beginning(*waiting)
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(waiting)
-        progressed = time.monotonic()
-        while waiting:
-            fetched = await consumer.getmany(timeout_ms=200)
-            for tp, records in fetched.items():
-                restores[tp.partition].add([(record.key or b"", record.value) for record in records])
-                progressed = time.monotonic()
-                await asyncio.sleep(0)
-            done = {tp for tp in waiting if await _is_at_end(consumer, tp, ends[tp])}
-            if done:
-                waiting -= done
-                progressed = time.monotonic()
-                consumer.pause(*done)
-            if time.monotonic() - progressed > STALL_S:
-                raise FatalError(_stalled(topic, waiting))
-    finally:
-        await consumer.stop()
+    async with LogReader(settings) as reader:
+        begins = await reader.begins([TopicPartition(topic, number) for number in restores])
+        async for tp, records in reader.read(begins):
+            restores[tp.partition].add([(record.key or b"", record.value) for record in records])
+            await asyncio.sleep(0)
 
 
 async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> None:
@@ -166,9 +131,11 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
     Read the ids before the committed offsets once more, as far back as repeats are looked for.
 
     They stand in the log itself, so nothing needs to be written for them.
+
+    Raises:
+        BrokerUnavailableError: The committed offsets are not reached.
     """
-    settings = table.settings
-    span = settings.dedupe_ids // 4
+    span = table.settings.dedupe_ids // 4
     ends = {
         TopicPartition(table.topic(source), number): int(part.positions[source])
         for number, part in parts.items()
@@ -177,40 +144,14 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
     }
     if not ends:
         return
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        fetch_max_wait_ms=settings.fetch_wait_ms,
-        max_partition_fetch_bytes=FETCH_BYTES,
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        consumer.assign(list(ends))
-        begins = await consumer.beginning_offsets(list(ends))
-        waiting = set()
-        for tp, end in ends.items():
-            begin = max(begins[tp], end - span)
-            consumer.seek(tp, begin)
-            if begin < end:
-                waiting.add(tp)
-        consumer.pause(*(ends.keys() - waiting))
-        progressed = time.monotonic()
-        while waiting:
-            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                before = [record for record in records if record.offset < ends[tp]]
-                if before:
-                    parts[tp.partition].remember(table.source(tp.topic), _run_of(before))
-                progressed = time.monotonic()
-                await asyncio.sleep(0)
-            done = {tp for tp in waiting if await consumer.position(tp) >= ends[tp]}
-            if done:
-                waiting -= done
-                consumer.pause(*done)
-            if time.monotonic() - progressed > STALL_S:
-                raise FatalError(_stalled(table.topic(0), waiting))
-    finally:
-        await consumer.stop()
+    async with LogReader(table.settings) as reader:
+        begins = await reader.begins(ends)
+        starts = {tp: max(begins[tp], end - span) for tp, end in ends.items()}
+        async for tp, records in reader.read(starts, ends):
+            before = [record for record in records if record.offset < ends[tp]]
+            if before:
+                parts[tp.partition].remember(table.source(tp.topic), _run_of(before))
+            await asyncio.sleep(0)
 
 
 def _run_of(records: list[ConsumerRecord]) -> Records:
@@ -221,23 +162,6 @@ def _run_of(records: list[ConsumerRecord]) -> Records:
         [record.timestamp for record in records],
         [record.key for record in records],
         [record.value for record in records],
-    )
-
-
-async def _is_at_end(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> bool:
-    highwater = consumer.highwater(tp)
-    position = await consumer.position(tp)
-    if highwater is None:
-        # No fetch yet; an empty log answers none with records.
-        return bool(end == 0 and position == 0)
-    return bool(position >= max(highwater, end))
-
-
-def _stalled(topic: str, waiting: Iterable[TopicPartition]) -> str:
-    partitions = ", ".join(str(tp.partition) for tp in sorted(waiting))
-    return (
-        f"the changelog {topic} cannot be read to its end in partition {partitions}: nothing came for {STALL_S:.0f} s. "
-        "Look at the broker's log for that partition, then start the worker again; nothing was committed"
     )
 
 

@@ -11,7 +11,8 @@ from tests.chaos.trial import Trial, recoveries
 from tests.support.cluster import Cluster, Role
 from tests.support.ledger import Counts, Ledger
 from tests.support.nemesis import Nemesis
-from tests.support.observed import read_topic, wait_for_rest
+from tests.support.observed import wait_for_rest
+from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,8 @@ from pipeline.settings import Settings
 from schemas import Engagement, Spike
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
-from tests.support.observed import read_topic, wait_for_rest
+from tests.support.observed import wait_for_rest
+from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
 

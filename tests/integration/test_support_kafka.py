@@ -10,7 +10,7 @@ from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 from tests.support.cluster import Cluster
 from tests.support.kafka import Kafka
-from tests.support.observed import read_topic
+from tests.support.topics import read_topic
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 

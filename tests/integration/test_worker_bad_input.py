@@ -17,7 +17,8 @@ from pipeline.topics import ensure_topics
 from schemas import DeadLetter, Engagement, Post, Profile
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually_async
-from tests.support.observed import newest, read_scores, read_topic, wait_for_rest
+from tests.support.observed import newest, read_scores, wait_for_rest
+from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
 

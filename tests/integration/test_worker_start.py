@@ -9,7 +9,8 @@ from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
 from tests.support.nemesis import Nemesis
-from tests.support.observed import metrics, read_scores, read_topic
+from tests.support.observed import metrics, read_scores
+from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
 

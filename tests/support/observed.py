@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from pipeline.kafka import client_options
-from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
 from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import ScoreDocument
 from tests.support.cluster import Role
 from tests.support.eventually import eventually
+from tests.support.topics import read_topic
 
 FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
 
@@ -24,57 +22,9 @@ _SCORE: Final = msgspec.json.Decoder(ScoreDocument)
 _LINE: Final = re.compile(r"(clout_\w+)(?:\{(.*)\})? (\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A record of a topic."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-
-
-async def read_topic(settings: Settings, topic: str) -> list[Seen]:
-    """Return everything in a topic, partition after partition, in the order of the log."""
-    name = settings.topic_prefix + topic
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        fetch_max_wait_ms=50,
-        max_partition_fetch_bytes=8 << 20,
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        parts = [TopicPartition(name, partition) for partition in range(settings.partitions)]
-        consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        ends = await consumer.end_offsets(parts)
-        out: list[Seen] = []
-        waiting = set(parts)
-        while waiting:
-            for part, records in (await consumer.getmany(timeout_ms=200)).items():
-                out += [Seen(part.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records]
-            # A fetch's high watermark is right where a broker's answer about the end may not be.
-            waiting = {
-                part
-                for part in waiting
-                if await consumer.position(part) < max(ends[part], consumer.highwater(part) or 0)
-            }
-        return sorted(out, key=lambda record: (record.partition, record.offset))
-    finally:
-        await consumer.stop()
-
-
 async def count_records(settings: Settings) -> int:
     """Return how many engagements the broker has in its topics, by reading them."""
-    names = [settings.topic_prefix + topic for topic in ENGAGEMENT_TOPICS]
-    tps = [TopicPartition(name, number) for name in names for number in range(settings.partitions)]
-    records = 0
-    async with LogReader(settings) as reader:
-        async for _, found in reader.read(await reader.begins(tps)):
-            records += len(found)
-    return records
+    return len(await read_topic(settings, *ENGAGEMENT_TOPICS))
 
 
 async def read_scores(settings: Settings) -> list[ScoreDocument]:

@@ -1,9 +1,9 @@
 """What is in the topics."""
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from pipeline.kafka import client_options
+from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
 from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import Engagement
@@ -13,31 +13,25 @@ class Record(msgspec.Struct):
     """A record of a topic."""
 
     partition: int
+    offset: int
     timestamp: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
 
 
 async def read_topic(settings: Settings, *topics: str) -> list[Record]:
-    """Return everything in a topic, or in several, partition after partition."""
-    consumer = AIOKafkaConsumer(**client_options(settings))
-    await consumer.start()
-    try:
-        parts = [
-            TopicPartition(settings.topic_prefix + topic, partition)
-            for topic in topics
-            for partition in range(settings.partitions)
-        ]
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
-        out: list[Record] = []
-        while any([await consumer.position(part) < ends[part] for part in parts]):
-            for part, messages in (await consumer.getmany(timeout_ms=500)).items():
-                out += [Record(part.partition, m.timestamp, m.key, m.value) for m in messages]
-        return sorted(out, key=lambda record: record.partition)
-    finally:
-        await consumer.stop()
+    """Return everything in a topic, or in several, partition after partition, in the order of the log."""
+    parts = [
+        TopicPartition(settings.topic_prefix + topic, partition)
+        for topic in topics
+        for partition in range(settings.partitions)
+    ]
+    out: list[Record] = []
+    async with LogReader(settings) as reader:
+        async for part, records in reader.read(await reader.begins(parts)):
+            out += [Record(part.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
+    return sorted(out, key=lambda record: record.partition)
 
 
 async def engagements(settings: Settings, *topics: str) -> list[Engagement]:
