@@ -1,9 +1,10 @@
 """What a file format is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from agents.protocol import Batch
+from agents.protocol import Batch, Item
 
 
 class BadLineError(Exception):
@@ -42,3 +43,43 @@ class Format(Protocol):
 
     def end(self) -> Batch:
         """Decide what was kept: the file has ended."""
+
+
+class EventLines(ABC):
+    """The part that formats share whose lines are read each by itself, and skipped where they are no event."""
+
+    def __init__(self, shift: int = 0) -> None:
+        """Move times by `shift` ms."""
+        self._shift = shift
+
+    @abstractmethod
+    def time(self, line: bytes) -> int | None:
+        """Return the time of an event, Unix ms, not moved; None if the line is none."""
+
+    @abstractmethod
+    def read(self, line: bytes) -> tuple[int, list[Item] | str] | None:
+        """Return the time of an event, moved, and its records, or why there are none; None if the line is no event."""
+
+    def check(self, line: bytes) -> bool:
+        """Tell whether a line is an event."""
+        return self.time(line) is not None
+
+    def feed(self, lines: Sequence[bytes]) -> Batch:
+        """Read events."""
+        batch = Batch(read=len(lines))
+        for line in lines:
+            event = self.read(line)
+            if event is None:
+                batch.skip("malformed" if line.strip() else "blank")
+                continue
+            time, fate = event
+            batch.time = max(time, batch.time or 0)
+            if isinstance(fate, str):
+                batch.skip(fate)
+            else:
+                batch.items.extend(fate)
+        return batch
+
+    def end(self) -> Batch:
+        """Nothing is kept."""
+        return Batch()

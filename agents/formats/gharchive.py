@@ -11,14 +11,14 @@ GH Archive: an hour of GitHub's public events, one JSON object a line (gharchive
 Users are logins: the archive names a repository's owner no other way. Ids are those of the webhooks.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from agents.formats.base import EventLines
 from agents.limits import ID_LIMIT
-from agents.protocol import Batch, Item
+from agents.protocol import Item
 from schemas import Engagement, Kind, Post
 
 _ACTIONS: Final = {None, "created", "started", "published", "submitted"}
@@ -82,17 +82,10 @@ _ANSWERS: Final = {
 _TYPES: Final = {"WatchEvent", "ForkEvent", "ReleaseEvent", *_ANSWERS}
 
 
-class GhArchive:
-    """Reads events; a line that is none is skipped."""
+class GhArchive(EventLines):
+    """Reads events."""
 
     expected = 'an event of GH Archive, {"id": "..", "type": "WatchEvent", "actor": .., "repo": .., "created_at": ".."}'
-
-    def __init__(self, shift: int = 0) -> None:
-        self._shift = shift
-
-    def check(self, line: bytes) -> bool:
-        """Tell whether a line is an event."""
-        return self.time(line) is not None
 
     def time(self, line: bytes) -> int | None:
         """Return the time of an event."""
@@ -101,27 +94,15 @@ class GhArchive:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
-    def feed(self, lines: Sequence[bytes]) -> Batch:
-        """Read events."""
-        batch = Batch(read=len(lines))
-        for line in lines:
-            try:
-                event = _event(line)
-                time = _ms(event.created_at) + self._shift
-                fate = _read(event, time) if event.type in _TYPES else "other_type"
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                batch.skip("malformed" if line.strip() else "blank")
-                continue
-            batch.time = max(time, batch.time or 0)
-            if isinstance(fate, str):
-                batch.skip(fate)
-            else:
-                batch.items.append(fate)
-        return batch
-
-    def end(self) -> Batch:
-        """Nothing is kept."""
-        return Batch()
+    def read(self, line: bytes) -> tuple[int, list[Item] | str] | None:
+        """Read an event."""
+        try:
+            event = _event(line)
+            time = _ms(event.created_at) + self._shift
+            fate = _read(event, time) if event.type in _TYPES else "other_type"
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+        return time, fate if isinstance(fate, str) else [fate]
 
 
 def _read(event: Event, time: int) -> Item | str:

@@ -4,11 +4,10 @@ NDJSON: one record of our own contract a line, told apart by their fields.
 An identity whose `user` is null unlinks the account.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
-from agents.protocol import Batch, Record, Unlink
+from agents.formats.base import EventLines
+from agents.protocol import Item, Record, Unlink
 from schemas import Engagement, Identity, Post, Profile, is_user_id
 
 _engagement = msgspec.json.Decoder(Engagement).decode
@@ -30,43 +29,24 @@ class _Fields(msgspec.Struct):
 _fields = msgspec.json.Decoder(_Fields).decode
 
 
-class Ndjson:
+class Ndjson(EventLines):
     """Reads records as they are published: engagement (`kind`), post (`author`), identity (`account`), profile."""
 
     expected = "a JSON object a line: an engagement, a post, a profile or an identity as schemas/README.md has them"
-
-    def __init__(self, shift: int = 0) -> None:
-        self._shift = shift
-
-    def check(self, line: bytes) -> bool:
-        """Tell whether a line is a record."""
-        return _decode(line) is not None
 
     def time(self, line: bytes) -> int | None:
         """Return the time of a record."""
         record = _decode(line)
         return None if record is None else record.time
 
-    def feed(self, lines: Sequence[bytes]) -> Batch:
-        """Read records; a line that is none is skipped."""
-        batch = Batch(read=len(lines))
-        for line in lines:
-            record = _decode(line)
-            if record is None:
-                batch.skip("malformed" if line.strip() else "blank")
-            else:
-                self._add(record, batch)
-        return batch
-
-    def end(self) -> Batch:
-        """Nothing is kept."""
-        return Batch()
-
-    def _add(self, record: Record, batch: Batch) -> None:
+    def read(self, line: bytes) -> tuple[int, list[Item] | str] | None:
+        """Read a record."""
+        record = _decode(line)
+        if record is None:
+            return None
         if self._shift:
             record = msgspec.structs.replace(record, time=max(0, record.time + self._shift))
-        batch.time = max(record.time, batch.time or 0)
-        batch.items.append(record)
+        return record.time, [record]
 
 
 def _decode(line: bytes) -> Record | None:

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-PREFIX: Final = "clout:"
-
 RANK: Final = "clout:rank"
 """Sorted set: every user by score."""
 CHANGES: Final = "clout:changes"

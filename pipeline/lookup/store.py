@@ -193,10 +193,6 @@ class ScoreStore:
         async with self._answer():
             return int(await self.redis.zcard(keys.topic(slug)))
 
-    async def top_documents(self, limit: int = 10, network: str | None = None) -> list[ScoreDocument]:
-        """Return the documents of the leaders, best first, decoded."""
-        return [_decode_document(entry.document) for entry in await self.top(limit, network)]
-
     async def freshness(self) -> Freshness:
         """Return what the sink last noted."""
         async with self._answer():

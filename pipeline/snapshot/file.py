@@ -156,12 +156,6 @@ def read_blocks(path: Path) -> Iterator[Block]:
             raise ContractError(f"block {number} of the snapshot {path} cannot be read: {exc}") from exc
 
 
-def check_file(path: Path) -> None:
-    """Read a snapshot to its end without decoding it; raises what `read_blocks` raises."""
-    for _ in _stored_blocks(path):
-        pass
-
-
 def _stored_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
     try:
         file = path.open("rb")

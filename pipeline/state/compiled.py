@@ -2,12 +2,12 @@
 Compiled functions: the few loops over bytes and hash tables that numpy has no operation for.
 
 Numba turns them into machine code at their first call and keeps it in a cache on disk (beside the source, or in the
-user's cache folder where that cannot be written), so that only the very first start waits some seconds. They hold no
-interpreter lock: the consumer's thread reads while they run.
+user's cache folder where that cannot be written, or where `NUMBA_CACHE_DIR` says), so that only the very first start
+waits some seconds. They hold no interpreter lock: the consumer's thread reads while they run.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
@@ -21,7 +21,15 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 def compiled(function: _F) -> _F:
     """Compile a function of numbers and numpy arrays. Indices are not checked: it must not leave its arrays."""
-    return cast("_F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        return cast("_F", _with_cache(function))
+    except RuntimeError:
+        # Nothing can be written anywhere: each start compiles anew. `NUMBA_CACHE_DIR` names a place.
+        return cast("_F", _without_cache(function))
+
+
+_with_cache: Final = numba.njit(cache=True, nogil=True, error_model="numpy")
+_without_cache: Final = numba.njit(nogil=True, error_model="numpy")
 
 
 def _eight_at(_context: Any, buffer: Any, at: Any) -> Any:

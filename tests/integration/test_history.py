@@ -17,7 +17,7 @@ from pipeline.kafka import client_options
 from pipeline.lookup import keys
 from pipeline.lookup.connection import connect
 from pipeline.lookup.history.outlets import HISTORY_POINTS, SCORE_POINTS
-from pipeline.lookup.history.series import DAY_MS, HOUR_MS, MINUTE_MS, Point, Series, thinned
+from pipeline.lookup.history.series import DAY_MS, HOUR_MS, MINUTE_MS, Point, Series
 from pipeline.lookup.klout.ids import klout_id
 from pipeline.lookup.sink.chunks import Batch, Tally, chunks
 from pipeline.lookup.sink.outlet import Outlet
@@ -27,6 +27,7 @@ from schemas import HistoryPoint
 from tests.integration.test_sink import publish
 from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually
+from tests.support.series import thinned
 from tests.unit.lookup.documents import records, score_bytes
 
 pytestmark = pytest.mark.integration

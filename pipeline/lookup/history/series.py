@@ -97,17 +97,3 @@ def pack_point(point: Point) -> int:
 def last_of_each(points: Iterable[Point], slot_ms: int) -> list[Point]:
     """Return the last point of each slot (minute, hour or day, aligned to the epoch, UTC); `points` oldest first."""
     return list({point.time // slot_ms: point for point in points}.values())
-
-
-def thinned(points: list[Point]) -> list[Point]:
-    """Return what is kept of points, oldest first; the last one's time is now."""
-    if not points:
-        return []
-    now = points[-1].time
-    kept: dict[tuple[int, int], Point] = {}
-    for point in points:
-        age = now - point.time
-        slot_ms = MINUTE_MS if age < MINUTES_KEPT_MS else HOUR_MS if age < HOURS_KEPT_MS else DAY_MS
-        # What is older than all that is kept is one slot: its last score held when the rest began.
-        kept[(slot_ms, point.time // slot_ms) if age < DAYS_KEPT_MS else (0, 0)] = point
-    return list(kept.values())

@@ -6,11 +6,10 @@ from typing import Final, cast
 from redis.asyncio import Redis
 
 from pipeline.lookup import keys
-from pipeline.lookup.scripts import Script
+from pipeline.lookup.scripts import FINISH_REBUILD, Script
 from pipeline.lookup.sink.chunks import Chunk, Range, range_arguments
 
 _CHECK: Final = Script("check", "reach")
-_FINISH_REBUILD: Final = Script("finish_rebuild")
 
 
 class LostError(Exception):
@@ -79,7 +78,7 @@ class Writer:
     async def finish_rebuild(self) -> bool:
         """End a rebuild with one reset; False when another writer did so before."""
         self.rebuilding = False
-        return bool(await _FINISH_REBUILD.run(self._redis, self._lane, *self._streams))
+        return bool(await FINISH_REBUILD.run(self._redis, self._lane, *self._streams))
 
     async def rewind(self, name: str, position: int) -> None:
         """Put a partition's offset back, because its log begins anew."""

@@ -12,8 +12,8 @@ from pipeline.lookup.history.series import (
     Point,
     Series,
     last_of_each,
-    thinned,
 )
+from tests.support.series import thinned
 
 NOW = 1_341_446_400_000
 """5 July 2012, 00:00 UTC: what a replayed log says, not the clock."""
