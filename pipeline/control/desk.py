@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import time
+from typing import Final
 
 from pipeline.control.follower import Follower, Mirror
 from pipeline.control.table import ControlTable
 from pipeline.control.writer import ControlWriter
 from pipeline.settings import Settings
 from schemas import Control
+
+_SETTLING_S: Final = 10.0
+"""The topic is read within a second; without Kafka what does not need it goes on after this time."""
 
 
 class ControlDesk:
@@ -20,9 +25,16 @@ class ControlDesk:
         self._writer = ControlWriter(settings)
         self._follower = Follower(settings, self.table, mirror)
         self._task: asyncio.Task[None] | None = None
+        self._began = time.monotonic()
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the records are being read for the first time, and soon will be."""
+        return not self.table.is_complete and time.monotonic() - self._began < _SETTLING_S
 
     def start(self) -> None:
         """Begin to follow, in the background."""
+        self._began = time.monotonic()
         self._task = asyncio.create_task(self._follower.run())
 
     async def put(self, record: Control) -> None:

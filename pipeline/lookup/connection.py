@@ -1,7 +1,8 @@
 """How every role connects to Redis."""
 
+import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
@@ -11,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from pipeline.lookup.deadline import within
 
 AWAY: Final = (
     RedisConnectionError,
@@ -33,6 +36,21 @@ class _Told(AbstractConnection):
             await super().send_packed_command(command, check_health)
         except RuntimeError as exc:
             raise RedisConnectionError(f"the connection was closed while writing: {exc}") from exc
+
+    async def read_response(
+        self,
+        disable_decoding: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - redis-py's name
+        **options: Any,
+    ) -> Any:
+        """Read; an answer that came while the loop stood still is not given up: the command would be sent twice."""
+        if timeout is not None or self.socket_timeout is None:
+            return await super().read_response(disable_decoding, timeout, **options)
+        try:
+            async with within(self.socket_timeout):
+                return await super().read_response(disable_decoding, math.inf, **options)
+        except TimeoutError as exc:
+            raise RedisTimeoutError(f"no answer within {self.socket_timeout:g} s") from exc
 
 
 class _Connection(_Told, Connection):

@@ -1,6 +1,5 @@
 """What the lookup service, the commands and the demo read in Redis."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.lookup import keys
 from pipeline.lookup.batcher import Batcher
 from pipeline.lookup.connection import AWAY, connect, redacted
+from pipeline.lookup.deadline import within
 from pipeline.lookup.scripts import RANK_PAGE
 from pipeline.lookup.stream import Page, Stream
 from pipeline.lookup.walk import MOVES_READ, Place
@@ -212,7 +212,7 @@ class ScoreStore:
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with within(_ANSWER_S):
                 yield
         except (*AWAY, TimeoutError) as exc:
             raise StoreUnavailableError(f"Redis does not answer at {self._url}: start one, or set CLOUT_REDIS") from exc

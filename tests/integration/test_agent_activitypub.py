@@ -32,7 +32,7 @@ class Delivering:
         """Start the agent."""
         hosts = {"CLOUT_PRIVATE_HOSTS": '["127.0.0.1"]'}
         self.agent = self._cluster.run("agent", "activitypub", "--port", str(self._port), **hosts)
-        eventually(lambda: is_listening(self._port), 30, f"the agent listens; its log is {self.agent.log}")
+        eventually(lambda: is_listening(self._port), 60, f"the agent listens; its log is {self.agent.log}")
 
     def send(self, kind: str, thing: Any, actor: str = "ada", **fields: Any) -> int:
         """Deliver an activity; returns the status."""

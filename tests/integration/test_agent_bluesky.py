@@ -39,7 +39,7 @@ async def listening(peer: JetstreamPeer, times: int = 1) -> None:
     async def asked() -> bool:
         return len(peer.asked) >= times
 
-    await eventually_async(asked, 30, "the agent listens")
+    await eventually_async(asked, 60, "the agent listens")
 
 
 def consistent(events: list[Engagement]) -> bool:
@@ -90,7 +90,7 @@ async def test_a_killed_agent_goes_on_where_it_was(cluster: Cluster, peer: Jetst
         await listening(peer, len(peer.asked) + 1)
         for _ in range(5):
             await peer.say(*told.frames(300))
-        await eventually_async(lambda: begun(cluster), 30, "something was published")
+        await eventually_async(lambda: begun(cluster), 60, "something was published")
         agent.kill()
     agent = cluster.run("agent", "bluesky", "--host", peer.url)
     events = await arrives(cluster, told)
@@ -111,7 +111,7 @@ async def test_another_server_takes_over_where_one_failed(cluster: Cluster, peer
     await listening(peer)
     frames = list(told.frames(600))
     await peer.say(*frames[:400])
-    await eventually_async(lambda: begun(cluster), 30, "something was published")
+    await eventually_async(lambda: begun(cluster), 60, "something was published")
     await peer.stop()
     await other.say(*frames)
     await arrives(cluster, told)
@@ -126,7 +126,7 @@ async def test_a_deletion_after_a_restart_withdraws_with_the_same_stamps(cluster
     agent = cluster.run("agent", "bluesky", "--host", peer.url)
     await listening(peer)
     await peer.say(commit("did:plc:aaa", now, "create", "app.bsky.feed.like", tid(now), like))
-    await eventually_async(lambda: begun(cluster), 30, "the like was published")
+    await eventually_async(lambda: begun(cluster), 60, "the like was published")
     assert await asyncio.to_thread(agent.stop) == 0
     agent = cluster.run("agent", "bluesky", "--host", peer.url)
     await listening(peer, 2)
@@ -138,7 +138,7 @@ async def test_a_deletion_after_a_restart_withdraws_with_the_same_stamps(cluster
     async def undone() -> list[Engagement]:
         return [event for event in await all_engagements(cluster.settings) if event.undo]
 
-    (undo,) = await eventually_async(undone, 30, "the like is withdrawn")
+    (undo,) = await eventually_async(undone, 60, "the like is withdrawn")
     (made,) = {event for event in await all_engagements(cluster.settings) if not event.undo}
     assert msgspec.structs.replace(undo, undo=False) == made
     assert await asyncio.to_thread(agent.stop) == 0
@@ -153,7 +153,7 @@ async def test_a_server_that_refuses_is_named_and_not_hammered(cluster: Cluster,
     async def said() -> bool:
         return "answers 403 refused: this server serves only whom it knows; trying again in 300" in agent.output()
 
-    await eventually_async(said, 30, "it says so")
+    await eventually_async(said, 60, "it says so")
     assert await asyncio.to_thread(agent.stop) == 0
     assert len(peer.asked) == 1
 
@@ -163,7 +163,7 @@ async def test_a_second_agent_of_the_same_name_is_refused(cluster: Cluster, peer
     first = cluster.run("agent", "bluesky", "--host", peer.url)
     await listening(peer)
     second = cluster.run("agent", "bluesky", "--host", peer.url)
-    await eventually_async(lambda: ended(second), 30, "the second ends")
+    await eventually_async(lambda: ended(second), 60, "the second ends")
     assert "another agent of this name uses it" in second.output()
     assert "Traceback" not in second.output()
     assert await asyncio.to_thread(first.stop) == 0

@@ -34,7 +34,7 @@ async def start(cluster: Cluster, peer: MastodonPeer, token: str = TOKEN) -> Log
         return '"event":"listening"' in agent.output() and peer.connections > before
 
     if token == TOKEN:
-        await eventually_async(listens, 30, "the agent listens")
+        await eventually_async(listens, 60, "the agent listens")
     return agent
 
 
@@ -44,7 +44,7 @@ async def arrive(cluster: Cluster, expected: set[tuple[str, bool]]) -> None:
     async def there() -> bool:
         return await has_ids(cluster.settings, expected)
 
-    await eventually_async(there, 40, "everything is in the log")
+    await eventually_async(there, 60, "everything is in the log")
     assert {(event.id, event.undo) for event in await all_engagements(cluster.settings)} == expected
 
 
@@ -83,7 +83,7 @@ async def test_what_others_do_to_the_account_and_public_posts_count(cluster: Clu
     async def saved() -> bool:
         return cursor.exists() and '"5"' in cursor.read_text()
 
-    await eventually_async(saved, 20, "the cursor is saved")
+    await eventually_async(saved, 60, "the cursor is saved")
     agent.kill()
     for number in range(6, 11):
         await peer.notify(number, "favourite", f"p{number}@far.example", NOW, mine)
@@ -102,7 +102,7 @@ async def test_an_expired_token_is_named_with_what_to_renew(cluster: Cluster, pe
     async def said() -> bool:
         return "the token is not accepted: make a token at" in agent.output()
 
-    await eventually_async(said, 30, "it says what to do")
+    await eventually_async(said, 60, "it says what to do")
     assert "trying again in 300" in agent.output()
     assert await asyncio.to_thread(agent.stop) == 0
 
@@ -114,5 +114,5 @@ async def test_without_a_token_the_message_says_where_to_make_one(cluster: Clust
     async def ended() -> bool:
         return not agent.is_running()
 
-    await eventually_async(ended, 20, "it ends")
+    await eventually_async(ended, 60, "it ends")
     assert "clout: there is no token: make a token at http://127.0.0.1" in agent.output()

@@ -39,7 +39,7 @@ async def listening(relays: list[RelayPeer], times: int = 1) -> None:
     async def asked() -> bool:
         return all(len(relay.asked) >= times for relay in relays)
 
-    await eventually_async(asked, 30, "the agent listens")
+    await eventually_async(asked, 60, "the agent listens")
 
 
 async def logged(cluster: Cluster, expected: set[tuple[str, bool]]) -> list[Engagement]:
@@ -48,7 +48,7 @@ async def logged(cluster: Cluster, expected: set[tuple[str, bool]]) -> list[Enga
     async def there() -> bool:
         return await has_ids(cluster.settings, expected)
 
-    await eventually_async(there, 40, "everything is in the log")
+    await eventually_async(there, 60, "everything is in the log")
     events = await all_engagements(cluster.settings)
     assert {(event.id, event.undo) for event in events} == expected
     return events

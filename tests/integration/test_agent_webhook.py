@@ -25,7 +25,7 @@ class Hub:
     def __init__(self, cluster: Cluster) -> None:
         self.port = free_port()
         self._cluster = cluster
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.agent: Logged
         self.start()
 
@@ -33,7 +33,7 @@ class Hub:
         """Start the agent."""
         secrets = json.dumps({"github": "s3cret", "facebook": "s"})
         self.agent = self._cluster.run("agent", "webhook", "--port", str(self.port), CLOUT_WEBHOOK_SECRETS=secrets)
-        eventually(lambda: is_listening(self.port), 30, f"the agent listens; its log is {self.agent.log}")
+        eventually(lambda: is_listening(self.port), 60, f"the agent listens; its log is {self.agent.log}")
 
     def post(self, event: str, body: Any, *, secret: bytes = b"s3cret") -> httpx.Response:
         """POST what happened, signed."""
@@ -87,7 +87,7 @@ async def test_nobody_else_is_listened_to(hub: Hub, cluster: Cluster) -> None:
     assert hub.client.put("/github").status_code == 405
     assert hub.star(7).status_code == 200
     assert [event.actor for event in await all_engagements(cluster.settings)] == ["github:p7"]
-    metrics = httpx.get(f"http://127.0.0.1:{cluster.settings.agent_port}/metrics").text
+    metrics = httpx.get(f"http://127.0.0.1:{cluster.settings.agent_port}/metrics", timeout=60).text
     assert 'clout_agent_skipped_total{agent="webhook",reason="bad_signature"} 2.0' in metrics
     assert hub.agent.stop() == 0
 
@@ -126,8 +126,8 @@ def test_without_the_broker_a_network_is_asked_to_come_again(own_cluster: Cluste
 def test_without_a_secret_the_message_says_what_to_set(cluster: Cluster) -> None:
     """One line, and exit status 1."""
     agent = cluster.run("agent", "webhook")
-    eventually(lambda: not agent.is_running(), 20, "it ends")
+    eventually(lambda: not agent.is_running(), 60, "it ends")
     assert 'no network has a secret: set CLOUT_WEBHOOK_SECRETS={"github": ".."}' in agent.output()
     other = cluster.run("agent", "webhook", CLOUT_WEBHOOK_SECRETS='{"myspace": "x"}')
-    eventually(lambda: not other.is_running(), 20, "it ends")
+    eventually(lambda: not other.is_running(), 60, "it ends")
     assert "CLOUT_WEBHOOK_SECRETS names myspace; known are facebook, github" in other.output()

@@ -194,7 +194,7 @@ async def test_a_stopped_publisher_gives_up_what_a_frozen_broker_has_not_acknowl
     await publisher.start()
     own_broker.freeze()
     receipt = await publisher.publish(Routes(settings).route([like(n) for n in range(10)]))
-    await asyncio.wait_for(publisher.stop(), 5)
+    await asyncio.wait_for(publisher.stop(), 60)
     assert receipt.remaining == publisher.unacknowledged == 10
     own_broker.thaw()
 
@@ -206,7 +206,7 @@ async def test_topics_with_another_partition_count_end_an_agent(settings: Settin
         await replay_one(settings.model_copy(update={"partitions": 5}), settings.data_dir)
 
 
-def finished(process: Logged, deadline_s: float = 40) -> int:
+def finished(process: Logged, deadline_s: float = 60) -> int:
     """Return the exit status of a command that ends by itself."""
     eventually(lambda: not process.is_running(), deadline_s, f"{process.name} ends; its log is {process.log}")
     status = process.child.status()
@@ -245,7 +245,7 @@ def test_a_command_stops_on_sigterm_with_everything_acknowledged(cluster: Cluste
     """Exit status 0, and the last line adds up."""
     process = cluster.run("agent", "synthetic", "--rate", "2000", "--users", "100")
     with redis.Redis.from_url(cluster.settings.redis) as client:
-        eventually(lambda: client.keys("clout:actions:*"), 30, "events are stamped")
+        eventually(lambda: client.keys("clout:actions:*"), 60, "events are stamped")
     assert process.stop() == 0
     match = re.search(r"read (\d+) = published (\d+) \+ skipped 0 \|", process.output())
     assert match is not None, process.output()
@@ -255,7 +255,7 @@ def test_a_command_stops_on_sigterm_with_everything_acknowledged(cluster: Cluste
 def test_a_command_waits_for_a_broker_and_can_be_stopped_meanwhile(cluster: Cluster) -> None:
     """The message says what to do; SIGTERM is a regular end."""
     process = cluster.run("agent", "synthetic", CLOUT_BROKER="kafka://127.0.0.1:1")
-    eventually(lambda: "no Kafka broker answers at kafka://127.0.0.1:1" in process.output(), 30, "it says so")
+    eventually(lambda: "no Kafka broker answers at kafka://127.0.0.1:1" in process.output(), 60, "it says so")
     assert process.stop() == 0
     assert "Traceback" not in process.output()
     assert "read 0 = published 0" in process.output()
@@ -268,7 +268,7 @@ async def test_a_replay_that_was_stopped_is_resumed_where_it_was(cluster: Cluste
     command = ("agent", "replay", str(path), "--format", "higgs", "--shift", "--resume")
     first = cluster.run(*command, "--speed", "300x")
     cursor = cursor_of(ReplayConfig(path, "higgs"), cluster.settings)
-    eventually(cursor.load, 30, "a cursor is saved")
+    eventually(cursor.load, 60, "a cursor is saved")
     assert first.stop() == 0
     assert finished(cluster.run(*command)) == 0
     events = await engagements(cluster.settings, "shares")

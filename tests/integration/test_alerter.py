@@ -21,7 +21,7 @@ from schemas.generate import EXAMPLES
 from tests.integration.test_lookup_api import problem
 from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually
-from tests.support.keys import bearer, create_key
+from tests.support.keys import client_with, create_key
 from tests.support.mailbox import mailbox
 from tests.support.receiver import Receiver, receiver
 from tests.unit.lookup.documents import score_bytes
@@ -68,9 +68,7 @@ def there() -> Iterator[Receiver]:
 def client(cluster: Cluster) -> Iterator[httpx.Client]:
     """A client with an administrator's key."""
     serve = cluster.start("serve", **HERE).wait_ready()
-    key = create_key(cluster.settings, "admin")
-    with httpx.Client(base_url=serve.url, headers=bearer(key), timeout=10) as client:
-        eventually(lambda: client.get("/v1/subscriptions").status_code == 200, 10, "the key is known")
+    with client_with(create_key(cluster.settings, "admin"), serve) as client:
         yield client
 
 
@@ -99,7 +97,7 @@ def test_subscribers_are_told_of_crossings_and_spikes(cluster: Cluster, client: 
     assert client.get("/v1/subscriptions").json()["subscriptions"][0]["secret"] == ""
     alerter(cluster)
     assert client.post(f"{path}/test").status_code == 202
-    eventually(lambda: there.requests, 10, "the test message came")
+    eventually(lambda: there.requests, 60, "the test message came")
     first = there.requests[0]
     assert first.json()["type"] == "test"
     signed = signature_headers(secret, first.headers["webhook-id"], int(first.headers["webhook-timestamp"]), first.body)
@@ -107,11 +105,11 @@ def test_subscribers_are_told_of_crossings_and_spikes(cluster: Cluster, client: 
     documents = [("x:a", score("x:a", 49, None, 1)), ("x:a", score("x:a", 51, 49, 2)), ("x:b", score("x:b", 51, 49, 3))]
     publish(cluster.settings, "scores", *documents, ("x:a", score("x:a", 52, 51, 4)), ("x:a", score("x:a", 40, 52, 5)))
     spike(cluster.settings)
-    eventually(lambda: len(there.requests) == 4, 10, "two crossings and a spike came")
+    eventually(lambda: len(there.requests) == 4, 60, "two crossings and a spike came")
     told = [(each.json()["type"], each.json()["data"]["direction"]) for each in there.requests[1:]]
     assert sorted(told) == [("score.threshold", "down"), ("score.threshold", "up"), ("spike.open", "rise")]
     assert len({each.headers["webhook-id"] for each in there.requests}) == 4
-    eventually(lambda: attempts(client, path) == [("delivered", 1)] * 4, 10, "the log has all")
+    eventually(lambda: attempts(client, path) == [("delivered", 1)] * 4, 60, "the log has all")
     assert client.delete(path).status_code == 204
     problem(client.get(f"{path}/deliveries"), 404)
 
@@ -128,24 +126,23 @@ def test_a_failed_delivery_outlives_the_alerter_and_keeps_its_id(
     quick, _ = subscribe(client, f"{there.url}/quick", events=["spike"])
     running = alerter(cluster)
     spike(cluster.settings)
-    eventually(lambda: there.of("/hang"), 10, "the hanging receiver was asked")
-    began = time.monotonic()
+    eventually(lambda: there.of("/hang"), 60, "the hanging receiver was asked")
     spike(cluster.settings, 2)
-    eventually(lambda: len(there.of("/quick")) == 2, 5, "others are not delayed")
-    assert time.monotonic() - began < 4
-    eventually(lambda: attempts(client, failing) == [("waiting", 1)] * 2, 5, "the failure is in the log")
+    eventually(lambda: len(there.of("/quick")) == 2, 60, "others are not delayed")
+    assert {tried for _, tried in attempts(client, hanging)} == {0}, "the first still hangs"
+    eventually(lambda: attempts(client, failing) == [("waiting", 1)] * 2, 60, "the failure is in the log")
     subscriptions = client.get("/v1/subscriptions").json()["subscriptions"]
     (disabled,) = [each for each in subscriptions if each["url"].endswith("/gone")]
     assert disabled["disabled"] == "the receiver answered 410"
     running.kill()
     status["/a"] = 200
     alerter(cluster)
-    eventually(lambda: attempts(client, failing) == [("delivered", 2)] * 2, 30, "they were tried again")
+    eventually(lambda: attempts(client, failing) == [("delivered", 2)] * 2, 60, "they were tried again")
     ids = [each.headers["webhook-id"] for each in there.of("/a")]
     assert len(ids) == 4
     assert len(set(ids)) == 2
     spike(cluster.settings, 3)
-    eventually(lambda: len(there.of("/quick")) == 3, 10, "the next spike is told")
+    eventually(lambda: len(there.of("/quick")) == 3, 60, "the next spike is told")
     assert len(there.of("/gone")) <= 2
     assert attempts(client, hanging)[0][0] == "waiting"
     assert attempts(client, quick)[0] == ("delivered", 1)
@@ -187,22 +184,22 @@ def test_a_rule_speaks_through_every_channel(
         problem(client.put("/v1/alerts/rules/press", json={"channels": channels}), 400, "channels[4].kind")
         serve = cluster.start("serve", **HERE, **mail).wait_ready()
         client.base_url = serve.url
-        eventually(lambda: client.get("/v1/alerts").status_code == 200, 10, "the key is known")
+        eventually(lambda: client.get("/v1/alerts").status_code == 200, 60, "the key is known")
         answer = client.put("/v1/alerts/rules/press", json={"channels": channels, "level": 2, "group_s": 0})
         assert answer.status_code == 200, answer.text
         assert answer.json()["channels"][0]["secret"].startswith("whsec_")
         alerter(cluster, **mail)
         spike(cluster.settings, level=2)
         for where in ("/webhook", "/slack", "/am/api/v2/alerts", "/discord"):
-            eventually(lambda where=where: there.of(where), 10, f"{where} was told")  # type: ignore[misc]
-        eventually(lambda: box.messages, 10, "a mail came")
+            eventually(lambda where=where: there.of(where), 60, f"{where} was told")  # type: ignore[misc]
+        eventually(lambda: box.messages, 60, "a mail came")
         assert "Subject: Clout: engagement with x:a rose" in box.messages[0]
         assert asyncio.run(read(cluster.settings, topic))["data"]["rule"] == "press"
         spike(cluster.settings, level=2, status="grown")
         spike(cluster.settings, level=2, status="closed")
-        eventually(lambda: len(there.of("/webhook")) == 2, 10, "the end was told, the repeat was not")
+        eventually(lambda: len(there.of("/webhook")) == 2, 60, "the end was told, the repeat was not")
         known = spike(cluster.settings, 2, level=2)
-        eventually(lambda: len(there.of("/webhook")) == 3, 10, "the next spike was told")
+        eventually(lambda: len(there.of("/webhook")) == 3, 60, "the next spike was told")
         assert client.post("/v1/alerts/acknowledgements", json={"spike": known}).status_code == 201
         until = time.time_ns() // 1_000_000 + 600_000
         assert client.post("/v1/alerts/silences", json={"until": until, "user": "x:quiet"}).status_code == 201
@@ -213,13 +210,13 @@ def test_a_rule_speaks_through_every_channel(
         def outcomes() -> list[str]:
             return [each["outcome"] for each in client.get("/v1/alerts").json()["alerts"]]
 
-        eventually(lambda: outcomes()[:3] == ["old", "silenced", "acknowledged"], 10, "they are recorded")
+        eventually(lambda: outcomes()[:3] == ["old", "silenced", "acknowledged"], 60, "they are recorded")
         assert len(there.of("/webhook")) == 3
         logged = cluster.run("alerts", "log", "--owner", client.headers["authorization"].split("_")[1])
-        assert logged.child.wait(20) == 0
+        assert logged.child.wait(60) == 0
         assert "silenced" in logged.output()
         tried = cluster.run("alerts", "test", "ops", "--since", "1h", **HERE, **mail)
-        assert tried.child.wait(20) == 0, tried.output()
+        assert tried.child.wait(60) == 0, tried.output()
         assert "messages since 1h" in tried.output()
 
 
@@ -235,7 +232,7 @@ async def read(settings: Settings, topic: str) -> Any:
     """Return the first record of a topic."""
     async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
         consumer.assign([TopicPartition(topic, 0)])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return msgspec.json.decode((await consumer.getone()).value)
 
 

@@ -177,7 +177,7 @@ def sink(cluster: Cluster) -> Role:
 def client(cluster: Cluster) -> Iterator[httpx.Client]:
     """A client of a running lookup service."""
     serve = cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
@@ -209,8 +209,8 @@ def test_a_replayed_record_has_its_graph_by_event_time(
     for n in range(80):
         publish(settings, {"x:a": score_at(NOW + n * HOUR_MS, 10.0 + n, n + 1)})
     path = "/v1/users/x:a/history"
-    eventually(lambda: client.get(path).json().get("score") == 89.0, 10, "the last score is there")
-    eventually(lambda: len(client.get(path, params={"window": "7d"}).json()["points"]) == 80, 10, "and its history")
+    eventually(lambda: client.get(path).json().get("score") == 89.0, 60, "the last score is there")
+    eventually(lambda: len(client.get(path, params={"window": "7d"}).json()["points"]) == 80, 60, "and its history")
     answer = client.get(path).json()
     assert answer["changes"] == {"day": 24.0, "week": None, "month": None}
     assert answer["points"][-1] == {"time": NOW + 79 * HOUR_MS, "score": 89.0}
@@ -227,7 +227,7 @@ def test_a_replayed_record_has_its_graph_by_event_time(
     with redis.Redis.from_url(settings.redis) as store:
         before = store.get(keys.history("x:a"))
         store.flushdb()
-        eventually(lambda: store.get(keys.history("x:a")) == before, 20, "the history is there again")
+        eventually(lambda: store.get(keys.history("x:a")) == before, 60, "the history is there again")
     assert client.get(path).json()["points"] == answer["points"]
     assert sink.stop() == 0
     assert "Traceback" not in sink.output()
@@ -238,14 +238,14 @@ def test_who_is_forgotten_stays_forgotten(cluster: Cluster, sink: Role, settings
     with redis.Redis.from_url(settings.redis) as store:
         publish(settings, {"x:a": score_at(NOW, 50.0, 1), "x:b": score_at(NOW, 50.0, 1, "x:b")})
         publish(settings, {"x:a": score_at(NOW + DAY_MS, 60.0, 2)})
-        eventually(lambda: store.strlen(keys.history("x:a")) == 24, 10, "both points are there")
+        eventually(lambda: store.strlen(keys.history("x:a")) == 24, 60, "both points are there")
         publish(settings, {"x:a": None})
-        eventually(lambda: not store.exists(keys.history("x:a")), 10, "its history has ended")
-        eventually(lambda: "x:a" in logged(settings), 10, "the tombstone is in the log")
+        eventually(lambda: not store.exists(keys.history("x:a")), 60, "its history has ended")
+        eventually(lambda: "x:a" in logged(settings), 60, "the tombstone is in the log")
         store.flushdb()
-        eventually(lambda: store.exists(keys.history("x:b")), 10, "Redis is filled again")
+        eventually(lambda: store.exists(keys.history("x:b")), 60, "Redis is filled again")
         fields = ("rebuilding/live", "rebuilding/background", "rebuilding/history")
-        eventually(lambda: not any(store.hmget(keys.SINK, *fields)), 10, "all of it")
+        eventually(lambda: not any(store.hmget(keys.SINK, *fields)), 60, "all of it")
         assert not store.exists(keys.history("x:a"))
 
 
@@ -269,8 +269,8 @@ def test_killed_sinks_lose_no_hour(cluster: Cluster, settings: Settings) -> None
             time = NOW + hour * HOUR_MS
             publish(settings, {user: score_at(time, 10.0 + hour, hour + 1, user) for user in users})
         expected = Series([Point(NOW + hour * HOUR_MS, 10.0 + hour) for hour in range(hours)], hours).encode()
-        eventually(lambda: all(store.get(keys.history(user)) == expected for user in users), 30, "all points are there")
-        eventually(lambda: store.xlen(keys.HISTORY_OUTBOX) == 0, 10, "the log has been told")
+        eventually(lambda: all(store.get(keys.history(user)) == expected for user in users), 60, "all points are there")
+        eventually(lambda: store.xlen(keys.HISTORY_OUTBOX) == 0, 60, "the log has been told")
     told_of = {(point.user, point.resolution, point.time, point.score) for point in points_in(logged(settings))}
     assert told_of == {
         *((user, "hour", NOW + hour * HOUR_MS, 10.0 + hour) for user in users for hour in range(hours - 1)),

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from pipeline.lookup.klout.ids import klout_id
 from pipeline.settings import Settings
 from tests.integration.test_lookup_api import store
 from tests.support.cluster import Cluster, Role, Valkey
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, promptly
 from tests.support.keys import create_key
 from tests.unit.lookup.documents import details_bytes, score_bytes
 
@@ -66,7 +65,7 @@ def serve(cluster: Cluster, redis_filled: str) -> Role:
 @pytest.fixture
 def client(serve: Role) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
@@ -252,7 +251,7 @@ RECORDED: Final = {
 @pytest.mark.parametrize("request_text", RECORDED.values(), ids=RECORDED)
 def test_requests_of_old_clients_are_understood_byte_for_byte(serve: Role, request_text: str) -> None:
     """As they went over the wire, with Klout's own host in the header."""
-    with socket.create_connection(("127.0.0.1", serve.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=60) as connection:
         connection.sendall(request_text.encode())
         received = b""
         while b'"}' not in received:
@@ -268,11 +267,11 @@ def test_a_closed_service_wants_a_good_key_in_the_query(
     cluster: Cluster, settings: Settings, redis_filled: str
 ) -> None:
     """403 for a bad one and over the limit: clients take 401 and 429 otherwise, or for success."""
-    good, slow = create_key(settings, "read"), create_key(settings, "read", requests_per_s=1.0)
+    good, slow = create_key(settings, "read"), create_key(settings, "read", requests_per_s=0.05)
     serve = cluster.start("serve", CLOUT_OPEN_READS="false").wait_ready()
     path = f"/v2/user.json/{ANN}/score"
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
-        eventually(lambda: client.get(path, params={"key": good}).status_code == 200, 10, "the key is known")
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
+        eventually(lambda: client.get(path, params={"key": good}).status_code == 200, 60, "the key is known")
         for key in ({}, {"key": "0123456789abcdefghijklmn"}, {"key": good[:-1]}):
             answer = client.get(path, params=key)
             assert failure(answer, 403) == "Invalid or unprovided API key. All calls must have a key."
@@ -289,12 +288,10 @@ def test_a_closed_service_wants_a_good_key_in_the_query(
 def test_while_redis_is_away_the_answer_is_503(own_cluster: Cluster, own_valkey: Valkey) -> None:
     """In Klout's shape, within a second."""
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         own_valkey.freeze()
         for path in (f"/v2/user.json/{ANN}", "/1/klout.json?users=ann"):
-            began = time.monotonic()
-            answer = client.get(path)
+            answer = promptly(lambda path=path: client.get(path), 1.5)  # type: ignore[misc]
             failure(answer, 503)
             assert answer.headers["retry-after"] == "1"
-            assert time.monotonic() - began < 1.5
         own_valkey.thaw()

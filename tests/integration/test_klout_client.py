@@ -19,12 +19,12 @@ def test_the_client_of_2012_reads_scores_of_2012(cluster: Cluster) -> None:
     client = Klout("a-key-of-2012", domain=f"127.0.0.1:{serve.port}")
     for user in leaders(cluster)[:5]:
         known, native = document(cluster, user), user.removeprefix("twitter:")
-        identity = eventually(lambda native=native: found(client, native), 10, f"{user} has a number")
+        identity = eventually(lambda native=native: found(client, native), 60, f"{user} has a number")
         assert identity == {"id": klout_id(user), "network": "ks"}
         number = identity["id"]
         assert client.identity.klout(tw=native) == identity
         assert client.identity.tw(klout=number) == {"id": native, "network": "tw"}
-        score = client.user.score(kloutId=number, timeout=5)
+        score = client.user.score(kloutId=number, timeout=60)
         assert (score["score"], score["bucket"]) == (known.score, known.bucket)
         assert set(score["scoreDelta"]) == {"dayChange", "weekChange", "monthChange"}
         assert client.user(kloutId=number)["nick"] == known.handle

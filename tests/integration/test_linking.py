@@ -68,7 +68,7 @@ def command(cluster: Cluster, *arguments: str) -> str:
     """Run a command to its end and return what it wrote."""
     # In a terminal of its own the embedded broker's lack of idempotence is not known.
     process = cluster.run(*arguments, CLOUT_IDEMPOTENCE="true")
-    eventually(lambda: not process.is_running(), 30, f"clout {arguments} ends")
+    eventually(lambda: not process.is_running(), 60, f"clout {arguments} ends")
     return f"{process.child.status()} {process.output().strip()}"
 
 
@@ -78,14 +78,14 @@ def test_accounts_are_linked_changed_and_unlinked(cluster: Cluster) -> None:
     cluster.start("sink")
     reader = Reader(cluster.settings.redis)
     asyncio.run(publish(cluster.settings, list(engagements())))
-    eventually(lambda: [reader.likes(user) for user in ACCOUNTS] == [5, 3, 2], 30, "all are counted")
+    eventually(lambda: [reader.likes(user) for user in ACCOUNTS] == [5, 3, 2], 60, "all are counted")
     alone = reader.document("mastodon:b")["score"]
     assert "person" not in reader.document("mastodon:b")
 
     assert command(cluster, "link", "mastodon:b", "bluesky:a") == "0 mastodon:b contributes to bluesky:a"
     asyncio.run(publish(cluster.settings, [Identity("github:c", "bluesky:a", system_clock())]))
-    eventually(lambda: reader.likes("bluesky:a") == 10, 20, "a has all of its accounts")
-    eventually(lambda: reader.person("mastodon:b") == reader.person("github:c") == "bluesky:a", 20, "they name it")
+    eventually(lambda: reader.likes("bluesky:a") == 10, 60, "a has all of its accounts")
+    eventually(lambda: reader.person("mastodon:b") == reader.person("github:c") == "bluesky:a", 60, "they name it")
     document = reader.document("bluesky:a")
     assert document["engagers"] == 10
     assert set(document["networks"]) == {"bluesky", "mastodon", "github"}
@@ -95,17 +95,17 @@ def test_accounts_are_linked_changed_and_unlinked(cluster: Cluster) -> None:
     assert reader.likes("mastodon:b") == 3
 
     assert command(cluster, "link", "github:c", "mastodon:b").startswith("0 ")
-    eventually(lambda: (reader.likes("bluesky:a"), reader.likes("mastodon:b")) == (8, 5), 20, "c has moved")
-    eventually(lambda: reader.person("github:c") == "mastodon:b", 20, "c names b")
+    eventually(lambda: (reader.likes("bluesky:a"), reader.likes("mastodon:b")) == (8, 5), 60, "c has moved")
+    eventually(lambda: reader.person("github:c") == "mastodon:b", 60, "c names b")
 
     assert command(cluster, "unlink", "mastodon:b") == "0 mastodon:b belongs to itself alone"
-    eventually(lambda: reader.likes("bluesky:a") == 5, 20, "b has left")
-    eventually(lambda: reader.person("mastodon:b") is None, 20, "b names nobody")
+    eventually(lambda: reader.likes("bluesky:a") == 5, 60, "b has left")
+    eventually(lambda: reader.person("mastodon:b") is None, 60, "b names nobody")
     assert set(reader.document("bluesky:a")["networks"]) == {"bluesky"}
     assert reader.likes("mastodon:b") == 5
 
     # Nobody is told before the last round, and the sink needs a moment more.
-    eventually(lambda: asyncio.run(fold_the_log(cluster.settings, check=True)).clean, 30, "the oracle agrees")
+    eventually(lambda: asyncio.run(fold_the_log(cluster.settings, check=True)).clean, 60, "the oracle agrees")
 
 
 @pytest.mark.parametrize(

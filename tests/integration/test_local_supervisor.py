@@ -50,14 +50,14 @@ def pids(path: Path) -> list[int]:
 def test_lines_carry_the_name_of_their_service(supervisor: Supervisor, shown: io.StringIO) -> None:
     """A line of a service stands behind its name; square brackets stay as they are."""
     supervisor.start([service("worker", "print('[bold] hello'); import time; time.sleep(60)")])
-    eventually(lambda: "worker | [bold] hello" in shown.getvalue(), 10, "the line is shown")
+    eventually(lambda: "worker | [bold] hello" in shown.getvalue(), 60, "the line is shown")
 
 
 def test_a_service_that_dies_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
     """After the death of a child there is a new one."""
     path = tmp_path / "pids"
     supervisor.start([service("sink", writes_pid(path, "time.sleep(60)"))])
-    eventually(lambda: pids(path), 10, "the first has begun")
+    eventually(lambda: pids(path), 60, "the first has begun")
     first = supervisor._kept[0].child
     assert first
     first.end()
@@ -66,7 +66,7 @@ def test_a_service_that_dies_is_started_again(supervisor: Supervisor, tmp_path: 
         supervisor.keep()
         return len(pids(path)) == 2
 
-    eventually(second_runs, 10, "a second one has begun")
+    eventually(second_runs, 60, "a second one has begun")
 
 
 def test_a_service_that_always_fails_ends_everything_with_its_last_lines(supervisor: Supervisor) -> None:
@@ -101,7 +101,7 @@ def test_stop_ends_what_does_not_listen_and_what_it_started(
     path = tmp_path / "pids"
     stubborn = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork(); "
     supervisor.start([service("worker", stubborn + writes_pid(path, "time.sleep(60)"))])
-    eventually(lambda: len(pids(path)) == 2, 10, "both have begun")
+    eventually(lambda: len(pids(path)) == 2, 60, "both have begun")
     supervisor.stop()
-    eventually(lambda: not any(map(is_alive, pids(path))), 5, "both have ended")
+    eventually(lambda: not any(map(is_alive, pids(path))), 60, "both have ended")
     assert "worker did not stop in time and was killed" in shown.getvalue()

@@ -18,7 +18,7 @@ from pipeline.lookup.sink.scores import SCORES
 from pipeline.lookup.sink.writer import Writer
 from tests.integration.test_sink import Returned
 from tests.support.cluster import Cluster, Role, Valkey
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, promptly
 from tests.unit.lookup.documents import details_bytes, records, score_bytes
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ def serve(cluster: Cluster) -> Role:
 @pytest.fixture
 def client(serve: Role) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
@@ -173,19 +173,17 @@ def test_a_redis_that_is_away_is_told_within_a_second(
 ) -> None:
     """Killed or hanging: 503 with a problem document, while the process stays alive; then recovery by itself."""
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         own_valkey.freeze()
         for path in ("/v1/users/x:a", "/v1/leaderboard", "/readyz", "/v1/changes"):
-            began = time.monotonic()
-            problem(client.get(path), 503)
-            assert time.monotonic() - began < 1.2
+            problem(promptly(lambda path=path: client.get(path), 1.2), 503)  # type: ignore[misc]
         assert client.get("/healthz").status_code == 200
         own_valkey.thaw()
-        eventually(lambda: client.get("/v1/users/x:a").status_code == 404, 5, "it reads again after a hang")
+        eventually(lambda: client.get("/v1/users/x:a").status_code == 404, 60, "it reads again after a hang")
         own_valkey.kill()
         problem(client.get("/v1/users/x:a"), 503)
         own_cluster.processes.append(Returned(own_valkey, guard, tmp_path))
-        eventually(lambda: client.get("/v1/users/x:a").status_code == 404, 5, "it reads again after a restart")
+        eventually(lambda: client.get("/v1/users/x:a").status_code == 404, 60, "it reads again after a restart")
     assert serve.stop() == 0
     assert "Traceback" not in serve.output()
 
@@ -193,8 +191,8 @@ def test_a_redis_that_is_away_is_told_within_a_second(
 def test_it_starts_without_redis(cluster: Cluster) -> None:
     """It answers 503 until Redis is there."""
     serve = cluster.start("serve", CLOUT_REDIS="redis://127.0.0.1:9/0")
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
-        eventually(lambda: _status(client, "/healthz") == 200, 20, "it is alive")
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
+        eventually(lambda: _status(client, "/healthz") == 200, 60, "it is alive")
         problem(client.get("/readyz"), 503)
         problem(client.get("/v1/changes"), 503)
     assert serve.stop() == 0

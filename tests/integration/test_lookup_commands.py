@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 def run(cluster: Cluster, *arguments: str, **changes: str) -> tuple[int, str]:
     """Run a command to its end and return its exit status and output."""
     process = cluster.run(*arguments, **changes)
-    eventually(lambda: not process.is_running(), 20, "the command ends")
+    eventually(lambda: not process.is_running(), 60, "the command ends")
     return process.stop(), process.output()
 
 
@@ -39,7 +39,7 @@ def test_changes_are_followed(cluster: Cluster, redis_url: str) -> None:
         store(redis_url, [score_bytes("x:a", 51.5, next(versions), previous=50.0)])
         return "x:a\t51.50\t+1.50\t50-59" in process.output()
 
-    eventually(moved, 20, "a change is printed")
+    eventually(moved, 60, "a change is printed")
     process.stop()
 
 

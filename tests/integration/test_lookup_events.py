@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 from tests.integration.test_lookup_api import problem
 from tests.support.cluster import Broker, Cluster, Role
 from tests.support.eventually import eventually
-from tests.support.keys import bearer, create_key
+from tests.support.keys import bearer, client_with, create_key
 
 pytestmark = pytest.mark.integration
 
@@ -33,8 +33,7 @@ def serve(cluster: Cluster) -> Role:
 def client(serve: Role, settings: Settings) -> Iterator[httpx.Client]:
     """A client of it with a key that may publish for the network x."""
     key = create_key(settings, "ingest", networks=["x"])
-    with httpx.Client(base_url=serve.url, timeout=15, headers=bearer(key)) as client:
-        eventually(lambda: client.get("/v1/leaderboard").status_code == 200, 10, "the key is known")
+    with client_with(key, serve) as client:
         yield client
 
 
@@ -61,9 +60,9 @@ def test_events_become_a_score(cluster: Cluster, client: httpx.Client) -> None:
         return answer.json()["engagement"]["1h"] if answer.status_code == 200 else None
 
     expected = {"likes": 5, "shares": 1, "comments": 0, "follows": 0}
-    eventually(lambda: counted() == expected, 30, "every event counts once")
+    eventually(lambda: counted() == expected, 60, "every event counts once")
     assert client.post("/v1/events", json=event(1, undo=True)).status_code == 202
-    eventually(lambda: counted() == {**expected, "likes": 4}, 10, "an undo withdraws its event")
+    eventually(lambda: counted() == {**expected, "likes": 4}, 60, "an undo withdraws its event")
 
 
 def test_bad_events_are_problems_that_name_the_field(client: httpx.Client, settings: Settings, serve: Role) -> None:
@@ -75,11 +74,11 @@ def test_bad_events_are_problems_that_name_the_field(client: httpx.Client, setti
     problem(client.post("/v1/events", content=b"<a/>", headers={"Content-Type": "text/xml"}), 415)
     problem(client.post("/v1/events", content=b"x" * 1_100_000), 413)
     reader = create_key(settings, "read")
-    with httpx.Client(base_url=serve.url) as anyone:
+    with httpx.Client(base_url=serve.url, timeout=60) as anyone:
         problem(anyone.post("/v1/events", json=event(1)), 401)
         eventually(
             lambda: anyone.post("/v1/events", json=event(1), headers=bearer(reader)).status_code == 403,
-            10,
+            60,
             "the key may only read",
         )
 
@@ -87,12 +86,12 @@ def test_bad_events_are_problems_that_name_the_field(client: httpx.Client, setti
 def test_a_key_has_a_limit_of_events(cluster: Cluster, settings: Settings) -> None:
     """All of a request, or none of it."""
     serve = cluster.start("serve", CLOUT_KEY_EVENTS_PER_S="10").wait_ready()
-    key = create_key(settings, "ingest")
-    with httpx.Client(base_url=serve.url, headers=bearer(key)) as client:
-        eventually(lambda: client.get("/v1/leaderboard").status_code == 200, 10, "the key is known")
+    with client_with(create_key(settings, "ingest"), serve) as client:
         problem(client.post("/v1/events", json=[event(number) for number in range(21)]), 400, "body")
         assert client.post("/v1/events", json=[event(number) for number in range(20)]).json()["accepted"] == 20
-        refused = client.post("/v1/events", json=[event(number) for number in range(20)])
+        # Not the first, where two seconds have passed since on a busy machine.
+        answers = [client.post("/v1/events", json=[event(number) for number in range(20)]) for _ in range(5)]
+        refused = next(answer for answer in answers if answer.status_code != 202)
         problem(refused, 429)
         assert int(refused.headers["retry-after"]) in (1, 2)
 
@@ -101,11 +100,11 @@ def test_a_silent_broker_is_a_503_and_the_event_may_be_sent_again(own_cluster: C
     """Nothing is said to be in the log that is not."""
     key = create_key(own_cluster.settings, "ingest")
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, headers=bearer(key), timeout=30) as client:
-        eventually(lambda: client.post("/v1/events", json=event(1)).status_code == 202, 20, "it publishes")
+    with httpx.Client(base_url=serve.url, headers=bearer(key), timeout=60) as client:
+        eventually(lambda: client.post("/v1/events", json=event(1)).status_code == 202, 60, "it publishes")
         own_broker.freeze()
         problem(client.post("/v1/events", json=event(2)), 503)
         assert client.get("/v1/leaderboard").status_code == 200, "reads go on"
         own_broker.thaw()
-        eventually(lambda: client.post("/v1/events", json=event(2)).status_code == 202, 30, "it publishes again")
+        eventually(lambda: client.post("/v1/events", json=event(2)).status_code == 202, 60, "it publishes again")
     assert serve.stop() == 0

@@ -13,7 +13,7 @@ from tests.integration.test_lookup_api import store
 from tests.integration.test_lookup_changes import listen
 from tests.integration.test_sink import publish
 from tests.support.cluster import Broker, Cluster, Role, Valkey
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, promptly
 from tests.unit.lookup.documents import score_bytes
 
 pytestmark = pytest.mark.integration
@@ -31,7 +31,7 @@ def serve(cluster: Cluster, redis_url: str) -> Role:
 @pytest.fixture
 def client(serve: Role) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
@@ -48,7 +48,7 @@ def becomes_hot(client: httpx.Client, redis_url: str, path: str) -> None:
             found = direct.info("commandstats")
             return int(found.get("cmdstat_mget", {"calls": 0})["calls"])
 
-    eventually(is_hot, 10, "look-ups are answered from memory")
+    eventually(is_hot, 60, "look-ups are answered from memory")
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/score"])
@@ -93,7 +93,7 @@ def test_a_reader_never_goes_back(client: httpx.Client, serve: Role, redis_url: 
             assert version is None or version >= seen, f"{version} after {seen}"
             seen = version or seen
     thread.join()
-    eventually(lambda: look_up(client) == 119, 2, "the newest version is served")
+    eventually(lambda: look_up(client) == 119, 60, "the newest version is served")
 
 
 def look_up(client: httpx.Client) -> int | None:
@@ -117,24 +117,24 @@ def test_a_forgotten_user_is_not_served_from_memory(client: httpx.Client, redis_
     with redis.Redis.from_url(redis_url) as direct:
         direct.delete(keys.user("x:a"))
         direct.xadd(keys.CHANGES, {"gone": "x:a"})
-    eventually(lambda: client.get(PATH).status_code == 404, 2, "the look-up finds nobody")
+    eventually(lambda: client.get(PATH).status_code == 404, 60, "the look-up finds nobody")
 
 
 def test_answers_say_how_old_they_may_be(cluster: Cluster, redis_url: str) -> None:
     """While the sink has told nothing, and from 5 s behind its last note on; not while it keeps up."""
     publish(cluster.settings, {"x:a": score_bytes("x:a")})
     serve = cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
 
         def stale() -> str | None:
             return client.get("/v1/leaderboard").headers.get("clout-stale-seconds")
 
         assert stale() == "unknown"
         sink = cluster.start("sink").wait_ready()
-        eventually(lambda: stale() is None, 10, "nothing is missing")
+        eventually(lambda: stale() is None, 60, "nothing is missing")
         becomes_hot(client, redis_url, PATH)
         sink.kill()
-        eventually(lambda: int(stale() or 0) >= 5, 15, "something may be missing")
+        eventually(lambda: int(stale() or 0) >= 5, 60, "something may be missing")
         assert int(client.get(PATH).headers["clout-stale-seconds"]) >= 5
 
 
@@ -143,11 +143,11 @@ def test_reads_go_on_without_kafka(own_cluster: Cluster, own_broker: Broker) -> 
     publish(own_cluster.settings, {"x:a": score_bytes("x:a", 43.21)})
     own_cluster.start("sink").wait_ready()
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
-        eventually(lambda: client.get(PATH).status_code == 200, 10, "the document is there")
-        eventually(lambda: "clout-stale-seconds" not in client.get(PATH).headers, 10, "nothing is missing")
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
+        eventually(lambda: client.get(PATH).status_code == 200, 60, "the document is there")
+        eventually(lambda: "clout-stale-seconds" not in client.get(PATH).headers, 60, "nothing is missing")
         own_broker.kill()
-        eventually(lambda: "clout-stale-seconds" in client.get(PATH).headers, 15, "something may be missing")
+        eventually(lambda: "clout-stale-seconds" in client.get(PATH).headers, 60, "something may be missing")
         assert client.get(PATH).json()["score"] == 43.21
         assert client.post("/v1/scores", json={"users": ["x:a"]}).json()["scores"] == {"x:a": 43.21}
         for path in ("/v1/users", "/v1/leaderboard", "/readyz"):
@@ -163,12 +163,10 @@ def test_a_hot_document_is_not_served_while_redis_hangs(own_cluster: Cluster, ow
     redis_url = own_cluster.settings.redis
     store(redis_url, [score_bytes("x:a")], rebuild=True)
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         becomes_hot(client, redis_url, PATH)
         own_valkey.freeze()
-        eventually(lambda: client.get(PATH).status_code == 503, 3, "the look-up says that Redis is away")
-        began = time.monotonic()
-        assert client.get(PATH).status_code == 503
-        assert time.monotonic() - began < 1.2
+        eventually(lambda: client.get(PATH).status_code == 503, 60, "the look-up says that Redis is away")
+        assert promptly(lambda: client.get(PATH), 1.2).status_code == 503
         own_valkey.thaw()
-        eventually(lambda: client.get(PATH).status_code == 200, 5, "it is served again")
+        eventually(lambda: client.get(PATH).status_code == 200, 60, "it is served again")

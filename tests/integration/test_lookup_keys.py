@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 from schemas import KeySecret
 from tests.integration.test_lookup_api import problem
 from tests.support.cluster import Cluster, Role, Valkey
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, promptly
 from tests.support.keys import bearer, create_key, make_key, write_control
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ def serve(cluster: Cluster) -> Role:
 @pytest.fixture
 def client(serve: Role) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=serve.url, timeout=10) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
@@ -38,27 +38,27 @@ def status(client: httpx.Client, key: str, path: str = "/v1/leaderboard") -> int
 def test_a_key_is_created_listed_rotated_and_revoked(cluster: Cluster, client: httpx.Client) -> None:
     """As a user does it; the secret is shown once, and a revoked key is refused within a moment."""
     created = cluster.run("keys", "create", "dashboard", "--scope", "read", "--network", "x", "--expires", "1d")
-    assert created.child.wait(20) == 0, created.output()
+    assert created.child.wait(60) == 0, created.output()
     text = created.output().splitlines()[-1]
-    eventually(lambda: status(client, text) == 200, 10, "the new key reads")
+    eventually(lambda: status(client, text) == 200, 60, "the new key reads")
     listed = cluster.run("keys", "list")
-    assert listed.child.wait(20) == 0
+    assert listed.child.wait(60) == 0
     assert "dashboard\tread\tx\t" in listed.output()
     assert text.split("_")[2] not in listed.output()
     name = text.split("_")[1]
     rotated = cluster.run("keys", "rotate", name, "--overlap", "1h")
-    assert rotated.child.wait(20) == 0, rotated.output()
+    assert rotated.child.wait(60) == 0, rotated.output()
     newer = rotated.output().splitlines()[-1]
-    eventually(lambda: status(client, newer) == 200, 10, "the new secret reads")
+    eventually(lambda: status(client, newer) == 200, 60, "the new secret reads")
     assert status(client, text) == 200, "the old one still does"
     rotated = cluster.run("keys", "rotate", name, "--overlap", "0s")
-    assert rotated.child.wait(20) == 0, rotated.output()
-    eventually(lambda: status(client, newer) == 401, 10, "without overlap the old secret is refused")
+    assert rotated.child.wait(60) == 0, rotated.output()
+    eventually(lambda: status(client, newer) == 401, 60, "without overlap the old secret is refused")
     revoked = cluster.run("keys", "revoke", name)
-    assert revoked.child.wait(20) == 0, revoked.output()
-    eventually(lambda: status(client, rotated.output().splitlines()[-1]) == 401, 10, "the revoked key is refused")
+    assert revoked.child.wait(60) == 0, revoked.output()
+    eventually(lambda: status(client, rotated.output().splitlines()[-1]) == 401, 60, "the revoked key is refused")
     missing = cluster.run("keys", "revoke", name)
-    assert missing.child.wait(20) == 1
+    assert missing.child.wait(60) == 1
     assert "there is no key" in missing.output()
 
 
@@ -72,7 +72,7 @@ def test_without_open_reads_a_key_is_needed(client: httpx.Client, settings: Sett
     assert client.get("/healthz").status_code == 200
     assert client.get("/schema/openapi.json").status_code == 200
     key = create_key(settings, "ingest")
-    eventually(lambda: status(client, key) == 403, 10, "the key is known, and may not read")
+    eventually(lambda: status(client, key) == 403, 60, "the key is known, and may not read")
     problem(client.get("/v1/leaderboard", headers=bearer(key)), 403)
 
 
@@ -83,25 +83,25 @@ def test_expired_keys_and_secrets_are_refused(client: httpx.Client, settings: Se
     old, old_record = make_key("read", expires=now - 1)
     halfway, halfway_record = make_key("read", secrets=[KeySecret("1" * 64)])
     write_control(settings, old_record, halfway_record, good_record)
-    eventually(lambda: status(client, str(good)) == 200, 10, "the keys are known")
+    eventually(lambda: status(client, str(good)) == 200, 60, "the keys are known")
     assert status(client, str(old)) == 401
     assert status(client, str(halfway)) == 401
     assert status(client, str(new_key(good.id))) == 401
     expired = good_record.secrets[0].hash
     write_control(settings, make_key("read", text=good, secrets=[KeySecret(expired, now - 1)])[1])
-    eventually(lambda: status(client, str(good)) == 401, 10, "its only secret has expired")
+    eventually(lambda: status(client, str(good)) == 401, 60, "its only secret has expired")
 
 
 def test_a_key_has_its_limit_and_addresses_have_theirs(cluster: Cluster, settings: Settings) -> None:
     """429 with Retry-After and a problem document; another key is not concerned; two services share the limits."""
-    slow, fast = create_key(settings, "read", requests_per_s=2.0), create_key(settings, "read")
-    limits = {"CLOUT_ADDRESS_REQUESTS_PER_S": "3", "CLOUT_TRUSTED_PROXIES": "127.0.0.1"}
+    slow, fast = create_key(settings, "read", requests_per_s=0.05), create_key(settings, "read")
+    limits = {"CLOUT_ADDRESS_REQUESTS_PER_S": "0.5", "CLOUT_TRUSTED_PROXIES": "127.0.0.1"}
     serve, other = cluster.start("serve", **limits).wait_ready(), cluster.start("serve", **limits).wait_ready()
-    with httpx.Client(base_url=serve.url) as one, httpx.Client(base_url=other.url) as two:
-        eventually(lambda: status(one, fast) == 200 and status(two, fast) == 200, 10, "the keys are known")
+    with httpx.Client(base_url=serve.url, timeout=60) as one, httpx.Client(base_url=other.url, timeout=60) as two:
+        eventually(lambda: status(one, fast) == 200 and status(two, fast) == 200, 60, "the keys are known")
         answers = [client.get("/v1/leaderboard", headers=bearer(slow)) for client in (one, two) for _ in range(5)]
         refused = [answer for answer in answers if answer.status_code != 200]
-        assert 4 <= len(refused) <= 7, [answer.status_code for answer in answers]
+        assert len(refused) == 9, [answer.status_code for answer in answers]
         problem(refused[0], 429)
         assert int(refused[0].headers["retry-after"]) >= 1
         assert status(one, fast) == 200
@@ -109,13 +109,13 @@ def test_a_key_has_its_limit_and_addresses_have_theirs(cluster: Cluster, setting
         answers = [one.get("/v1/leaderboard", headers=here) for _ in range(10)]
         assert {answer.status_code for answer in answers} == {200, 429}
         assert one.get("/v1/leaderboard", headers={"X-Forwarded-For": "203.0.113.2"}).status_code == 200
-        eventually(lambda: one.get("/v1/leaderboard", headers=here).status_code == 200, 10, "the bucket fills again")
+        eventually(lambda: one.get("/v1/leaderboard", headers=here).status_code == 200, 60, "the bucket fills again")
 
 
 def test_a_token_opens_subscriptions_and_nothing_else(client: httpx.Client, settings: Settings) -> None:
     """As browsers need it, who cannot send a header with an EventSource."""
     key = create_key(settings, "admin")
-    eventually(lambda: status(client, key) == 200, 10, "the key is known")
+    eventually(lambda: status(client, key) == 200, 60, "the key is known")
     answer = client.post("/v1/tokens", headers=bearer(key))
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
@@ -127,7 +127,7 @@ def test_a_token_opens_subscriptions_and_nothing_else(client: httpx.Client, sett
     problem(client.post("/v1/tokens", headers=bearer(token)), 401)
     problem(client.get("/v1/changes", params={"token": token[:-1]}), 401)
     write_control(settings, deleted=(f"key:{key.split('_')[1]}",))
-    eventually(lambda: status(client, key) == 401, 10, "the key is revoked")
+    eventually(lambda: status(client, key) == 401, 60, "the key is revoked")
     problem(client.get("/v1/changes", params={"token": token}), 401)
 
 
@@ -136,12 +136,12 @@ def test_keys_are_known_while_kafka_is_away(own_cluster: Cluster, own_broker: ob
     settings = own_cluster.settings
     key = create_key(settings, "read")
     first = own_cluster.start("serve", CLOUT_OPEN_READS="false").wait_ready()
-    with httpx.Client(base_url=first.url) as client:
-        eventually(lambda: status(client, key) == 200, 10, "the key is known")
+    with httpx.Client(base_url=first.url, timeout=60) as client:
+        eventually(lambda: status(client, key) == 200, 60, "the key is known")
     second = own_cluster.start("serve", CLOUT_OPEN_READS="false", CLOUT_BROKER="kafka://127.0.0.1:9")
     second.wait_ready()
-    with httpx.Client(base_url=second.url) as client:
-        eventually(lambda: status(client, key) == 200, 10, "the key is known from the mirror")
+    with httpx.Client(base_url=second.url, timeout=60) as client:
+        eventually(lambda: status(client, key) == 200, 60, "the key is known from the mirror")
         problem(client.get("/v1/leaderboard", headers=bearer(str(new_key()))), 401)
     assert second.stop() == 0
     assert "Traceback" not in second.output()
@@ -151,12 +151,10 @@ def test_a_hanging_redis_lets_no_request_wait(own_cluster: Cluster, own_valkey: 
     """The limits do not add to the second within which a reader is told."""
     key = create_key(own_cluster.settings, "read")
     serve = own_cluster.start("serve").wait_ready()
-    with httpx.Client(base_url=serve.url) as client:
-        eventually(lambda: status(client, key) == 200, 10, "the key is known")
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
+        eventually(lambda: status(client, key) == 200, 60, "the key is known")
         own_valkey.freeze()
-        began = time.monotonic()
-        problem(client.get("/v1/users/x:a", headers=bearer(key)), 503)
-        assert time.monotonic() - began < 1.4
+        problem(promptly(lambda: client.get("/v1/users/x:a", headers=bearer(key)), 1.4), 503)
         own_valkey.thaw()
 
 
@@ -166,14 +164,14 @@ def test_origins_are_closed_unless_named(cluster: Cluster) -> None:
     closed = cluster.start("serve").wait_ready()
     ours, theirs = {"Origin": "https://a.example"}, {"Origin": "https://b.example"}
     asking = {"Access-Control-Request-Method": "GET"}
-    with httpx.Client(base_url=named.url) as client:
+    with httpx.Client(base_url=named.url, timeout=60) as client:
         assert client.get("/v1/leaderboard", headers=ours).headers["access-control-allow-origin"] == ours["Origin"]
         assert "access-control-allow-origin" not in client.get("/v1/leaderboard", headers=theirs).headers
         preflight = client.options("/v1/leaderboard", headers=ours | asking)
         assert preflight.status_code == 204
         assert "Authorization" in preflight.headers["access-control-allow-headers"]
         assert "access-control-allow-methods" not in client.options("/v1/scores", headers=theirs | asking).headers
-    with httpx.Client(base_url=closed.url) as client:
+    with httpx.Client(base_url=closed.url, timeout=60) as client:
         for answer in (client.get("/v1/leaderboard", headers=ours), client.get("/v1/nowhere"), client.get("/schema")):
             assert "access-control-allow-origin" not in answer.headers
             assert answer.headers["x-content-type-options"] == "nosniff"

@@ -17,8 +17,7 @@ import pytest
 from pipeline.settings import Settings
 from tests.integration.test_lookup_api import problem, store
 from tests.support.cluster import Cluster, Role
-from tests.support.eventually import eventually
-from tests.support.keys import bearer, create_key
+from tests.support.keys import client_with, create_key
 from tests.unit.lookup.documents import details_bytes, score_bytes
 
 pytestmark = pytest.mark.integration
@@ -36,15 +35,14 @@ def serve(cluster: Cluster) -> Role:
 @pytest.fixture
 def nobody(serve: Role) -> Iterator[httpx.Client]:
     """A client without a key."""
-    with httpx.Client(base_url=serve.url, timeout=10) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 
 @contextmanager
 def client_of(serve: Role, settings: Settings, *scopes: Any) -> Iterator[httpx.Client]:
     """Give a client whose key the service knows."""
-    with httpx.Client(base_url=serve.url, headers=bearer(create_key(settings, *scopes)), timeout=10) as client:
-        eventually(lambda: client.get("/v1/leaderboard").status_code != 401, 10, "the key is known")
+    with client_with(create_key(settings, *scopes), serve) as client:
         yield client
 
 

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.integration
 def test_the_documentation_is_whole_and_works_without_internet(cluster: Cluster) -> None:
     """Every operation and type of the OpenAPI document; no script, image or style from elsewhere."""
     serve = cluster.start("serve").wait_ready()
-    document = httpx.get(f"{serve.url}/schema/openapi.json").json()
-    answer = httpx.get(f"{serve.url}/schema", follow_redirects=True)
+    document = httpx.get(f"{serve.url}/schema/openapi.json", timeout=60).json()
+    answer = httpx.get(f"{serve.url}/schema", follow_redirects=True, timeout=60)
     page = answer.text
     assert answer.headers["content-type"].startswith("text/html")
     assert "script" not in answer.headers["content-security-policy"]
@@ -24,5 +24,5 @@ def test_the_documentation_is_whole_and_works_without_internet(cluster: Cluster)
     operations = sum(len(item.keys() & {"get", "post", "put", "delete"}) for item in document["paths"].values())
     assert page.count('class="method"') == operations
     assert set(document["components"]["schemas"]) <= anchors
-    streams = httpx.get(f"{serve.url}/schema/asyncapi.json").json()
+    streams = httpx.get(f"{serve.url}/schema/asyncapi.json", timeout=60).json()
     assert streams["channels"]["changes"]["address"] == "/v1/changes"

@@ -26,7 +26,7 @@ def serve(cluster: Cluster, redis_url: str) -> Role:
 @pytest.fixture
 def client(serve: Role) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=serve.url, timeout=5) as client:
+    with httpx.Client(base_url=serve.url, timeout=60) as client:
         yield client
 
 

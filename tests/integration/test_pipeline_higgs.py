@@ -80,7 +80,7 @@ def wait_for_redis(cluster: Cluster, sink: Role, worker: Role) -> None:
         reading = metrics(sink)
         return int(sum(reading.total(f"clout_score_updates_{name}_total") for name in names))
 
-    eventually(lambda: seen() >= emitted, 30, f"the sink has read {emitted} documents (it has read {seen()})")
+    eventually(lambda: seen() >= emitted, 60, f"the sink has read {emitted} documents (it has read {seen()})")
     assert metrics(sink).total("clout_score_updates_refused_total") == 0
 
 

@@ -48,7 +48,7 @@ def users(settings: Settings) -> int:
 
 def ended(process: Logged) -> int | None:
     """Wait until a process has ended by itself and return its status."""
-    eventually(lambda: not process.is_running(), 30, f"{process.name} ends; its log is {process.log}")
+    eventually(lambda: not process.is_running(), 60, f"{process.name} ends; its log is {process.log}")
     return process.child.status()
 
 
@@ -58,7 +58,7 @@ def test_every_role_gets_in_with_its_password(secured: Cluster) -> None:
     sink = secured.start("sink").wait_ready()
     agent = secured.run("agent", "synthetic", "--events", "500", "--rate", "max")
     assert ended(agent) == 0, agent.output()
-    eventually(lambda: users(secured.settings) > 0, 30, "scores are in Redis")
+    eventually(lambda: users(secured.settings) > 0, 60, "scores are in Redis")
     ports = {"CLOUT_WORKER_PORT": str(worker.port), "CLOUT_SINK_PORT": str(sink.port)}
     doctor = secured.run("doctor", **ports)
     assert ended(doctor) == 0, doctor.output()

@@ -42,7 +42,7 @@ def begin(cluster: Cluster, guard: Guard, tmp_path: Path) -> Begin:
 
 def done(process: Logged) -> str:
     """Wait until a command has ended well and return what it said."""
-    eventually(lambda: not process.is_running(), 40, f"{process.name} ends; its log is {process.log}")
+    eventually(lambda: not process.is_running(), 60, f"{process.name} ends; its log is {process.log}")
     assert process.child.status() == 0, process.output()
     return process.output()
 
@@ -84,7 +84,7 @@ def test_a_log_that_begins_from_a_snapshot_goes_on_counting(
     ledger, path = Ledger(3), tmp_path / "rows.clout"
     worker = cluster.start("worker").wait_ready()
     with Load(cluster.settings, ledger, 2_000):
-        eventually(lambda: ledger.records > 3_000, 30, "events flow")
+        eventually(lambda: ledger.records > 3_000, 60, "events flow")
     (reading,) = wait_for_rest([worker], ledger.records)
     before = documents(cluster.settings)
     assert worker.stop() == 0
@@ -105,7 +105,7 @@ def test_a_log_that_begins_from_a_snapshot_goes_on_counting(
     repeated = ledger.newest(500)
     publish(other.settings, repeated)
     with Load(other.settings, ledger, 2_000):
-        eventually(lambda: ledger.records > 5_000, 30, "events flow")
+        eventually(lambda: ledger.records > 5_000, 60, "events flow")
     (last,) = wait_for_rest([successor], ledger.records + len(repeated))
     assert last.fates()["duplicate"] == ledger.duplicates + len(repeated)
     is_counted_once(ledger, other.settings)
@@ -122,10 +122,10 @@ def test_what_the_worker_had_not_folded_is_in_the_snapshot(cluster: Cluster, beg
     ledger, path = Ledger(4), tmp_path / "rows.clout"
     worker = cluster.start("worker").wait_ready()
     with Load(cluster.settings, ledger, 2_000):
-        eventually(lambda: metrics(worker).received > 1_000, 30, "the worker folds")
+        eventually(lambda: metrics(worker).received > 1_000, 60, "the worker folds")
         assert worker.kill() == -9
         folded = ledger.records
-        eventually(lambda: ledger.records > folded + 2_000, 30, "events flow")
+        eventually(lambda: ledger.records > folded + 2_000, 60, "events flow")
     done(cluster.run("snapshot", str(path)))
     other = begin()
     done(other.run("restore", str(path)))
@@ -159,10 +159,10 @@ def test_the_oracle_begins_where_a_snapshot_of_the_same_topics_was_taken(cluster
     ledger, path = Ledger(6), tmp_path / "rows.clout"
     worker = cluster.start("worker").wait_ready()
     with Load(cluster.settings, ledger, 2_000):
-        eventually(lambda: ledger.records > 2_000, 30, "events flow")
+        eventually(lambda: ledger.records > 2_000, 60, "events flow")
         done(cluster.run("snapshot", str(path)))
         taken = ledger.records
-        eventually(lambda: ledger.records > taken + 1_000, 30, "events flow")
+        eventually(lambda: ledger.records > taken + 1_000, 60, "events flow")
     wait_for_rest([worker], ledger.records)
     report = oracle(cluster.settings, path)
     assert report.clean, report
@@ -176,7 +176,7 @@ def test_topics_that_are_in_use_are_left_alone(cluster: Cluster, tmp_path: Path)
     publish(cluster.settings, Ledger(7).issue(10))
     done(cluster.run("snapshot", str(path)))
     refused = cluster.run("restore", str(path))
-    eventually(lambda: not refused.is_running(), 30, "it ends")
+    eventually(lambda: not refused.is_running(), 60, "it ends")
     assert refused.child.status() == 1
     assert "a snapshot begins a log, but there are records in" in refused.output()
     assert "Traceback" not in refused.output()
@@ -188,6 +188,6 @@ def test_the_oracle_refuses_a_snapshot_of_other_topics(cluster: Cluster, begin: 
     publish(cluster.settings, Ledger(8).issue(10))
     done(cluster.run("snapshot", str(path)))
     refused = begin().run("replay", "--snapshot", str(path))
-    eventually(lambda: not refused.is_running(), 30, "it ends")
+    eventually(lambda: not refused.is_running(), 60, "it ends")
     assert refused.child.status() == 1
     assert "did not begin from it" in refused.output()

@@ -63,12 +63,12 @@ def test_a_burst_is_told_once_though_the_worker_dies(cluster: Cluster) -> None:
     wait_for_rest([worker], 72)
     publish(cluster.settings, likes(100, [now - 60_000 + i * 1_500 for i in range(40)]))
     url = cluster.settings.redis
-    eventually(lambda: bool(stored(url)), 30, "a spike is in Redis")
+    eventually(lambda: bool(stored(url)), 60, "a spike is in Redis")
     worker.kill()
     again = cluster.start("worker", name="again").wait_ready()
     publish(cluster.settings, likes(200, [now + i * 100 for i in range(200)]))
     wait_for_rest([again], lambda: 312)
-    eventually(lambda: stored(url)[-1].level >= 3, 30, f"the spike has grown: {stored(url)}")
+    eventually(lambda: stored(url)[-1].level >= 3, 60, f"the spike has grown: {stored(url)}")
 
     told = stored(url)
     assert [spike.status for spike in told] == ["open", *["grown"] * (len(told) - 1)]

@@ -59,4 +59,4 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         pid = int(supervisor.stdout.readline())
         assert is_alive(pid)
         supervisor.send_signal(signal.SIGKILL)
-    eventually(lambda: not is_alive(pid), 10, "the child has ended")
+    eventually(lambda: not is_alive(pid), 60, "the child has ended")

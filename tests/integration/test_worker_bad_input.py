@@ -228,14 +228,14 @@ async def test_posts_and_profiles_beside_bad_ones_count(cluster: Cluster) -> Non
         held = newest(await read_scores(cluster.settings))
         return TARGET in held and held[TARGET].handle == "tina"
 
-    await eventually_async(handle, 10, "the document has the handle")
+    await eventually_async(handle, 60, "the document has the handle")
 
 
 async def test_a_worker_that_is_given_nearly_nothing_but_garbage_ends_with_a_message(cluster: Cluster) -> None:
     """The input is wrong then, not the records; it says where to look, and nothing is lost."""
     worker = cluster.start("worker").wait_ready()
     await publish(cluster.settings, [raw("invalid_json", b"garbage")] * 100_001)
-    status = await eventually_async(lambda: _status(worker), 30, "the worker ends")
+    status = await eventually_async(lambda: _status(worker), 60, "the worker ends")
     assert status != [0]
     assert "look into" in worker.output()
     assert "dead-letters" in worker.output()

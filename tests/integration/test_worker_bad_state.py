@@ -61,7 +61,7 @@ async def committed(settings: Settings) -> set[int | None]:
 
 def ended(worker: Logged) -> str:
     """Wait until a worker has ended with an error, and return what it said."""
-    eventually(lambda: not worker.is_running(), 40, f"the worker ends; its log is {worker.log}")
+    eventually(lambda: not worker.is_running(), 60, f"the worker ends; its log is {worker.log}")
     assert worker.child.status() not in {0, None}
     return worker.output()
 

@@ -61,8 +61,8 @@ def test_a_changelog_that_refuses_a_write_stops_the_worker_before_the_commit(kaf
     ledger = Ledger(1)
     worker = kafka_cluster.start("worker").wait_ready()
     with Load(settings, ledger, 2_000):
-        eventually(lambda: "did not acknowledge" in worker.output(), 20, "a write is refused")
-        eventually(lambda: not worker.is_running(), 10, "the worker ends")
+        eventually(lambda: "did not acknowledge" in worker.output(), 60, "a write is refused")
+        eventually(lambda: not worker.is_running(), 60, "the worker ends")
     assert worker.child.status() not in {0, None}
     asyncio.run(configure_changelog(settings, USUAL))
     successor = kafka_cluster.start("worker").wait_ready()

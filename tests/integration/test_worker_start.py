@@ -25,7 +25,7 @@ def test_a_worker_that_is_stopped_while_it_starts_ends_with_status_0(cluster: Cl
     """At any moment of its start, long before it is ready."""
     workers = [cluster.start("worker") for _ in range(2)]
     for worker in workers:
-        eventually(worker.heeds_sigterm, 30, "the command has begun")
+        eventually(worker.heeds_sigterm, 60, "the command has begun")
     assert [worker.stop(10) for worker in workers] == [0, 0]
 
 
@@ -55,6 +55,6 @@ def test_an_idle_worker_writes_nothing(cluster: Cluster) -> None:
     def rounds() -> float:
         return metrics(worker).total("clout_commit_round_duration_seconds_count") - began
 
-    eventually(lambda: rounds() >= 5, 20, "five rounds are over")
+    eventually(lambda: rounds() >= 5, 60, "five rounds are over")
     records = asyncio.run(read_topic(cluster.settings, "worker-engagement-changelog"))
     assert len(records) <= cluster.settings.partitions

@@ -82,7 +82,7 @@ class Broker(Logged):
         self.url = f"kafka://127.0.0.1:{self.port}"
         name = f"broker-{self.port}"
         super().__init__(name, broker_command(self.port, advertised), guard, directory, broker_environment())
-        eventually(self._is_ready, 20, f"the broker listens; its log is {self.log}")
+        eventually(self._is_ready, 60, f"the broker listens; its log is {self.log}")
 
     def _is_ready(self) -> bool:
         assert self.is_running(), self.output()
@@ -103,7 +103,7 @@ class Valkey(Logged):
         """Start it, again after a `kill`, and wait until it answers."""
         command = valkey_command(self.port, self._directory)
         super().__init__(f"valkey-{self.port}", command, self._guard, self._directory)
-        eventually(self._is_ready, 20, f"Valkey answers; its log is {self.log}")
+        eventually(self._is_ready, 60, f"Valkey answers; its log is {self.log}")
 
     def database(self, number: int) -> str:
         """Return the address of one of its 64 databases."""
@@ -134,7 +134,7 @@ class Role(Logged):
         assert self.is_running(), f"{self.name} ended: {self.output()}"
         return answers(self.url + self.spec.ready_path)
 
-    def wait_ready(self, deadline_s: float = 40.0) -> "Role":
+    def wait_ready(self, deadline_s: float = 90.0) -> "Role":
         """Wait until it is ready."""
         eventually(self.is_ready, deadline_s, f"{self.name} is ready; its log is {self.log}")
         return self

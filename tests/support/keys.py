@@ -2,12 +2,21 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
 
 from pipeline.control.keytext import KeyText, new_key
 from pipeline.control.writer import ControlWriter
 from pipeline.settings import Settings
 from schemas import ApiKey, Control, KeySecret, Scope
+from tests.support.cluster import Role
+from tests.support.eventually import eventually
+
+_UNKNOWN: Final = {401, 503}
+"""The service has not read the key yet, or no key at all."""
 
 
 def write_control(settings: Settings, *records: Control, deleted: tuple[str, ...] = ()) -> None:
@@ -41,3 +50,11 @@ def create_key(settings: Settings, *scopes: Scope, **changes: Any) -> str:
 def bearer(key: str) -> dict[str, str]:
     """Return the header that a key travels in."""
     return {"Authorization": f"Bearer {key}"}
+
+
+@contextmanager
+def client_with(key: str, serve: Role) -> Iterator[httpx.Client]:
+    """Give a client of a service that knows the client's key."""
+    with httpx.Client(base_url=serve.url, headers=bearer(key), timeout=60) as client:
+        eventually(lambda: client.get("/v1/leaderboard").status_code not in _UNKNOWN, 60, "the key is known")
+        yield client

@@ -77,7 +77,7 @@ def received_by_all(readings: Iterable[Metrics]) -> int:
 def metrics(role: Role) -> Metrics:
     """Read the metrics of a role; empty while it does not answer."""
     try:
-        with urllib.request.urlopen(f"{role.url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{role.url}/metrics", timeout=60) as answer:
             text = answer.read().decode()
     except OSError:
         return Metrics({})

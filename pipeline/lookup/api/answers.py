@@ -1,11 +1,11 @@
 """Answers of Redis within a second, or a 503."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.lookup.connection import AWAY
+from pipeline.lookup.deadline import within
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ async def answered(asked: Awaitable[T]) -> T:
         StoreUnavailableError: Redis does not answer.
     """
     try:
-        async with asyncio.timeout(_ANSWER_S):
+        async with within(_ANSWER_S):
             return await asked
     except (*AWAY, TimeoutError) as exc:
         raise StoreUnavailableError("Redis does not answer") from exc

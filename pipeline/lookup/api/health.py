@@ -6,6 +6,8 @@ from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from pipeline.control.desk import ControlDesk
+from pipeline.lookup.access.refusals import NotLoadedError
 from pipeline.lookup.api.fields import PROBLEMS
 from pipeline.lookup.api.state import Service
 
@@ -22,6 +24,8 @@ class Readiness(msgspec.Struct, frozen=True):
     """Time since Redis last had everything that the log had."""
     rebuilding: bool
     """Redis is being filled from the beginning."""
+    keys: str
+    """`ok`; or `unread` while Kafka is away and Redis has none: requests with a key get 503, others are served."""
 
 
 @get("/healthz", media_type=MediaType.TEXT)
@@ -31,8 +35,14 @@ async def get_health() -> Response[str]:
 
 
 @get("/readyz", responses={200: ResponseSpec(Readiness, description="Ready."), 503: PROBLEMS[503]})
-async def get_readiness(service: Service) -> Response[Readiness]:
-    """Say whether Redis can be reached, and how fresh it is."""
+async def get_readiness(service: Service, desk: ControlDesk) -> Response[Readiness]:
+    """
+    Say whether Redis can be reached, and how fresh it is.
+
+    A service that has only begun is not ready before it has read the keys; but it does not wait for Kafka for ever.
+    """
+    if desk.is_settling:
+        raise NotLoadedError("the keys are being read: try again")
     freshness = await service.store.freshness()
     now = service.clock()
     return Response(
@@ -41,6 +51,7 @@ async def get_readiness(service: Service) -> Response[Readiness]:
             newest_score_age_s=_age(freshness.newest, now),
             caught_up_age_s=_age(freshness.caught_up, now),
             rebuilding=freshness.rebuilding,
+            keys="ok" if desk.table.is_complete else "unread",
         ),
         headers=_NO_STORE,
     )

@@ -72,4 +72,4 @@ class FediversePeer:
         key = key_id or f"{self.url}/users/{actor}#main-key"
         names = "(request-target) host date digest"
         headers["signature"] = f'keyId="{key}",algorithm="rsa-sha256",headers="{names}",signature="{signature}"'
-        return httpx.post(inbox, content=body, headers={**headers, **changes}, timeout=20)
+        return httpx.post(inbox, content=body, headers={**headers, **changes}, timeout=60)
