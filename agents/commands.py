@@ -109,7 +109,13 @@ def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: 
 
 
 @app.command
-def mastodon(*, server: str, broker: str | None = None, redis: str | None = None) -> None:
+def mastodon(
+    *,
+    server: str,
+    transport: Literal["auto", "websocket", "sse"] = "auto",
+    broker: str | None = None,
+    redis: str | None = None,
+) -> None:
     """
     Mastodon, live: a server's public posts, and what others do to an account. Needs its token, CLOUT_MASTODON_TOKEN.
 
@@ -117,6 +123,8 @@ def mastodon(*, server: str, broker: str | None = None, redis: str | None = None
     ----------
     server
         The account's server, https://host.
+    transport
+        How to listen: auto takes a WebSocket where the server and what lies between let it, else server-sent events.
     broker
         Kafka, kafka://host:port; CLOUT_BROKER otherwise.
     redis
@@ -126,7 +134,7 @@ def mastodon(*, server: str, broker: str | None = None, redis: str | None = None
     from agents.mastodon.agent import Mastodon
 
     settings = _settings(broker, redis)
-    run(live(Mastodon(server, settings.mastodon_token.get_secret_value()), settings), settings)
+    run(live(Mastodon(server, settings.mastodon_token.get_secret_value(), transport), settings), settings)
 
 
 @app.command

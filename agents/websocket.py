@@ -1,14 +1,14 @@
 """A WebSocket as a source: its messages in batches, and its failures as errors of this project."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 
 from agents.inbox import Inbox
+from agents.pumped import pumped
 from pipeline.errors import AccessRefusedError, ConfigError, SourceUnavailableError
 
 _OPEN_S: Final = 10.0
@@ -57,17 +57,9 @@ async def messages(socket: ClientConnection, silence_s: float) -> AsyncGenerator
         SourceUnavailableError: Nothing has arrived for `silence_s`, or the server has ended the connection.
     """
     inbox: Inbox[bytes | str] = Inbox()
-    pump = asyncio.create_task(_pump(socket, inbox))
-    try:
-        while True:
-            async with asyncio.timeout(silence_s):
-                arrived = await inbox.take()
+    async with aclosing(pumped(inbox, [_pump(socket, inbox)], silence_s)) as arriving:
+        async for arrived in arriving:
             yield arrived
-    except TimeoutError as exc:
-        raise SourceUnavailableError(f"the server has said nothing for {silence_s:g} s") from exc
-    finally:
-        pump.cancel()
-        await asyncio.wait({pump})
 
 
 async def _pump(socket: ClientConnection, inbox: Inbox[bytes | str]) -> None:

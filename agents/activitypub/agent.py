@@ -8,7 +8,8 @@ import msgspec
 
 from agents.activitypub.activities import first, read
 from agents.activitypub.people import People
-from agents.activitypub.signatures import is_valid, parse
+from agents.activitypub.signatures import parse
+from agents.activitypub.signed import is_valid
 from agents.deliveries import Deliveries
 from agents.fetching import Fetcher
 from agents.plausible import REASON, plausible

@@ -1,6 +1,7 @@
 """The agent `mastodon`: one server's public posts, and what others do to the account of the token."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,20 +10,17 @@ import msgspec
 
 from agents.mastodon.entities import Account, Event, Notification, Status
 from agents.mastodon.records import Server
+from agents.mastodon.streaming import Transport, listening
 from agents.plausible import REASON, plausible
 from agents.protocol import Batch, Item, Position
-from agents.websocket import messages, opened
 from pipeline.clock import Clock, system_clock
 from pipeline.errors import AccessRefusedError, ConfigError, SourceUnavailableError
 from pipeline.logs import get_logger
 from schemas import Engagement, Post
 
-_SILENCE_S: Final = 90.0
-"""The server sends a heartbeat long before."""
 _PAGE: Final = 80
 """Notifications of one request: the most that Mastodon gives."""
 _TIMEOUT_S: Final = 15.0
-_STREAMS: Final = ("user", "public")
 
 log = get_logger(__name__)
 _event = msgspec.json.Decoder(Event).decode
@@ -38,13 +36,14 @@ class Mastodon:
     name = "mastodon"
     live = True
 
-    def __init__(self, server: str, token: str, *, clock: Clock = system_clock) -> None:
+    def __init__(self, server: str, token: str, transport: Transport = "auto", *, clock: Clock = system_clock) -> None:
         """
         Listen to a server.
 
         Args:
             server: https://host
             token: With the scopes read:statuses and read:notifications.
+            transport: How to listen; auto is WebSocket where it can be had, else server-sent events.
             clock: The wall clock, Unix ms.
 
         Raises:
@@ -62,6 +61,7 @@ class Mastodon:
             raise ConfigError(f"there is no token: {self._hint}")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._server = Server(address.netloc.lower())
+        self._transport = transport
         self._clock = clock
         self._last = ""
         self._whom = ""
@@ -79,20 +79,19 @@ class Mastodon:
             AccessRefusedError: It refuses the token.
         """
         self._last = str(position["notification"]) if position else ""
-        url = f"{self._url.replace('http', 'ws', 1)}/api/v1/streaming"
+        hint = f"the token is not accepted: {self._hint}"
         async with (
             httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=_TIMEOUT_S) as api,
-            opened(url, headers=self._headers, hint=f"the token is not accepted: {self._hint}") as socket,
+            listening(api, self._url, self._transport, hint=hint) as arriving,
         ):
-            for stream in _STREAMS:
-                await socket.send(msgspec.json.encode({"type": "subscribe", "stream": stream}).decode())
             self._whom = _account(await self._get(api, "/api/v1/accounts/verify_credentials")).acct
             log.info("listening", server=self._url, account=self._whom)
             # The stream is open by now: between what is fetched and what is heard is no gap.
             while self._last and (missed := await self._missed(api)):
                 yield self._batch(missed, self._read_notification)
-            async for arrived in messages(socket, _SILENCE_S):
-                yield self._batch(arrived, self._read_event)
+            async with aclosing(arriving):
+                async for arrived in arriving:
+                    yield self._batch(arrived, self._read_event)
 
     async def _missed(self, api: httpx.AsyncClient) -> Sequence[bytes]:
         page = await self._get(api, f"/api/v1/notifications?min_id={self._last}&limit={_PAGE}")

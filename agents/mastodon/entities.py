@@ -61,3 +61,22 @@ class Event(msgspec.Struct, gc=False):
     event: str
     payload: str = ""
     stream: list[str] = []
+
+
+class Urls(msgspec.Struct):
+    """Where parts of a server are."""
+
+    streaming: str = ""
+    """wss://host"""
+
+
+class Configuration(msgspec.Struct):
+    """How a server is set up."""
+
+    urls: Urls = msgspec.field(default_factory=Urls)
+
+
+class Instance(msgspec.Struct):
+    """What a server says of itself."""
+
+    configuration: Configuration = msgspec.field(default_factory=Configuration)

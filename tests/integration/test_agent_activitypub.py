@@ -1,6 +1,7 @@
 """The agent `activitypub`, run by its command: another server delivers, and somebody tries to."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,6 +111,35 @@ async def test_what_is_not_signed_by_its_actor_is_refused(server: Delivering, cl
     assert [event.actor for event in await all_engagements(cluster.settings)] == [f"mastodon:eve@{peer.name}"]
     assert server.agent.stop() == 0
     assert "bad_signature 11" in server.agent.output()
+
+
+async def test_signatures_of_the_newer_kind_are_as_good(server: Delivering, cluster: Cluster) -> None:
+    """RFC 9421: a signature over method, address and body, made lately; nothing less."""
+    peer, inbox = server.peer, server.inbox
+    body = json.dumps({"type": "Like", "actor": f"{peer.url}/users/eve", "object": NOTE}).encode()
+    named = '"@method" "@authority" "@path" "@query" "content-digest"'
+    assert peer.deliver_newer(inbox, "eve", body).status_code == 202
+    refused = [
+        peer.deliver_newer(inbox, "ada", body),
+        peer.deliver_newer(inbox, "eve", body, names='"@method" "content-digest"'),
+        peer.deliver_newer(inbox, "eve", body, names='"@target-uri" "content-digest"'),
+        peer.deliver_newer(inbox, "eve", body, names='"@method" "@target-uri"'),
+        peer.deliver_newer(inbox, "eve", body, created=int(time.time()) - 7_200),
+        peer.deliver_newer(inbox, "eve", body, extra=f";expires={int(time.time()) - 1}"),
+        peer.deliver_newer(inbox, "eve", body, extra=';alg="hmac-sha256"'),
+        peer.deliver_newer(inbox, "eve", body, **{"content-digest": "sha-256=:AAAA:"}),
+        peer.deliver_newer(inbox, "eve", body, **{"content-digest": "md5=:AAAA:"}),
+        peer.deliver_newer(inbox, "eve", body, signature="sig1=:AAAA:"),
+        peer.deliver_newer(inbox, "eve", body, signature="sig2=:AAAA:"),
+        peer.deliver_newer(inbox, "eve", body, **{"signature-input": 'sig1=("@method"'}),
+        peer.deliver_newer(inbox, "eve", body + b" ", host="elsewhere.example"),
+    ]
+    assert {answer.status_code for answer in refused} == {401}
+    assert peer.deliver_newer(inbox, "eve", body, names=named, extra=';alg="rsa-v1_5-sha256"').status_code == 202
+    events = await all_engagements(cluster.settings)
+    assert {event.id for event in events} == {f"mastodon:eve@{peer.name}/like/{NOTE}"}
+    assert server.agent.stop() == 0
+    assert f"bad_signature {len(refused)}" in server.agent.output()
 
 
 async def test_hostile_activities_are_counted_and_do_no_harm(server: Delivering, cluster: Cluster) -> None:

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.integration
 NOW = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@pytest_asyncio.fixture
-async def peer() -> AsyncIterator[MastodonPeer]:
-    """A server."""
-    peer = await MastodonPeer().start()
+@pytest_asyncio.fixture(params=["websocket", "sse"])
+async def peer(request: pytest.FixtureRequest) -> AsyncIterator[MastodonPeer]:
+    """A server; one of them has a streaming host that knows only server-sent events, which the agent finds out."""
+    peer = await MastodonPeer(by_events=request.param == "sse").start()
     yield peer
     await peer.stop()
 

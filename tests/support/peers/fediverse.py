@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -59,8 +60,39 @@ class FediversePeer:
         key = {"id": f"{url}#main-key", "owner": url, "publicKeyPem": _PEM}
         return {"id": url, "type": "Person", "preferredUsername": name, "publicKey": key}
 
+    def deliver_newer(
+        self,
+        inbox: str,
+        actor: str,
+        body: bytes,
+        *,
+        names: str = '"@method" "@target-uri" "content-digest"',
+        created: int | None = None,
+        extra: str = "",
+        **changes: str,
+    ) -> httpx.Response:
+        """POST a body with the signature of RFC 9421; `changes` are headers that are changed after signing."""
+        address = httpx.URL(inbox)
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        headers = {"host": f"{address.host}:{address.port}", "content-digest": f"sha-256=:{digest}:"}
+        values = {
+            **headers,
+            "@method": "POST",
+            "@target-uri": inbox,
+            "@authority": headers["host"],
+            "@path": address.path,
+            "@query": "?",
+        }
+        made = int(time.time()) if created is None else created
+        described = f'({names});created={made};keyid="{self.url}/users/{actor}#main-key"{extra}'
+        lines = [f"{name}: {values[name.strip(chr(34))]}" for name in names.split()]
+        base = "\n".join([*lines, f'"@signature-params": {described}'])
+        signature = base64.b64encode(_KEY.sign(base.encode(), PKCS1v15(), SHA256())).decode()
+        headers |= {"signature-input": f"sig1={described}", "signature": f"sig1=:{signature}:"}
+        return httpx.post(inbox, content=body, headers={**headers, **changes}, timeout=20)
+
     def deliver(self, inbox: str, actor: str, body: bytes, *, key_id: str = "", **changes: str) -> httpx.Response:
-        """POST a body, signed by `actor`; `changes` are headers that are changed after signing."""
+        """POST a body, signed by `actor` as in the older draft; `changes` are headers changed after signing."""
         address = httpx.URL(inbox)
         headers = {
             "host": f"{address.host}:{address.port}",
