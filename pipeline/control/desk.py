@@ -37,6 +37,10 @@ class ControlDesk:
         self._began = time.monotonic()
         self._task = asyncio.create_task(self._follower.run())
 
+    async def completed(self) -> None:
+        """Wait until the topic was read to its end, however long the broker is away."""
+        await self._follower.completed.wait()
+
     async def put(self, record: Control) -> None:
         """
         Write a record and wait until the table has it.

@@ -92,6 +92,11 @@ def delivery(delivery_id: str) -> str:
     return f"clout:delivery:{delivery_id}"
 
 
+def delivery_lease(destination: str) -> str:
+    """Return the key that is there while an engine has claimed a destination."""
+    return f"clout:deliveries:lease:{destination}"
+
+
 def delivery_log(source: str) -> str:
     """Return the key of the ids of the deliveries of a subscription or rule (a list, the newest first)."""
     return f"clout:deliveries:log:{source}"

@@ -1,6 +1,7 @@
 """The engine: takes what is due, sends it, and notes what came of it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ from pipeline.lookup.delivery.delivery import Attempt, Delivery, Status
 from pipeline.lookup.delivery.http import HttpSender
 from pipeline.lookup.delivery.mail import MailSender
 from pipeline.lookup.delivery.outcome import Outcome
-from pipeline.lookup.delivery.queue import DeliveryQueue
+from pipeline.lookup.delivery.queue import LEASE_MS, DeliveryQueue
 from pipeline.lookup.delivery.schedule import next_attempt
 from pipeline.lookup.delivery.topic import TopicSender
 from pipeline.metrics import WEBHOOK_DELIVERIES, WEBHOOK_DURATION
@@ -24,6 +25,8 @@ log = get_logger(__name__)
 _LOOK_S: Final = 0.1
 """Between two looks at the queue: a delivery waits no longer for its first attempt."""
 _RETRY_S: Final = 1.0
+_RENEW_S: Final = LEASE_MS / 3000
+"""Between two renewals of what is under way: receivers may think for longer than a lease."""
 
 Wanted = Callable[[Delivery], str | None]
 """Returns why a delivery is not wanted any more, or None."""
@@ -58,12 +61,16 @@ class Engine:
         self._gone = gone
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: set[str] = set()
+        """The destinations that something is under way to."""
+        self._renewed = 0.0
 
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then is tried again later, under the same id."""
         try:
             while True:
                 try:
+                    await self._renew()
                     claimed = await self._queue.claim(self._clock())
                 except AWAY as exc:
                     log.warning("deliveries wait for Redis", reason=str(exc))
@@ -81,13 +88,22 @@ class Engine:
             await self._http.close()
             await self._topic.close()
 
+    async def _renew(self) -> None:
+        now = time.monotonic()
+        if self._busy and now - self._renewed >= _RENEW_S:
+            self._renewed = now
+            await self._queue.renew(self._busy)
+
     async def _work(self, destination: str, deliveries: list[Delivery]) -> None:
+        self._busy.add(destination)
         try:
             await asyncio.gather(*(self._deliver(delivery) for delivery in deliveries))
             await self._queue.release(destination)
         except AWAY as exc:
             # The lease ends by itself, and what was not noted is sent again under the same id.
             log.warning("what came of deliveries could not be noted", reason=str(exc))
+        finally:
+            self._busy.discard(destination)
 
     async def _deliver(self, delivery: Delivery) -> None:
         reason = self._wanted(delivery)

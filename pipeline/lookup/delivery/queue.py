@@ -1,6 +1,6 @@
 """The queue of deliveries in Redis: it outlives every process, and several may work on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -11,8 +11,8 @@ from pipeline.lookup import keys
 from pipeline.lookup.delivery.delivery import Delivery
 from pipeline.lookup.scripts import CLAIM_DELIVERIES, ENQUEUE, FINISH_DELIVERY, RELEASE_DESTINATION
 
-LEASE_MS: Final = 20_000
-"""A claim is longer than any attempt: who crashed meanwhile is followed by another after this time."""
+LEASE_MS: Final = 6_000
+"""A claim that is not renewed ends: who crashed is followed by another after this time."""
 LOG_KEPT: Final = 200
 """Deliveries, or alerts, that a log names."""
 _KEPT_S: Final = 3 * 86_400
@@ -70,6 +70,13 @@ class DeliveryQueue:
         """Note what came of an attempt, and when to try again (Unix ms; None: never)."""
         arguments = (delivery.destination, delivery.id, _encode(delivery), again_at or 0, _KEPT_S)
         await FINISH_DELIVERY.run(self._redis, *arguments)
+
+    async def renew(self, destinations: Iterable[str]) -> None:
+        """Keep destinations for as long again."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for destination in destinations:
+                pipe.pexpire(keys.delivery_lease(destination), LEASE_MS)
+            await pipe.execute()
 
     async def release(self, destination: str) -> None:
         """Let a destination be claimed again."""
