@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline.deployment import state_config
 from pipeline.errors import ConfigError, ContractError
 from pipeline.log_reader import LogReader
-from pipeline.scoring.model import MODEL, REFERENCE, bucket
+from pipeline.scoring.model import bucket, reference, use
 from pipeline.scoring.population import Reference, fit
 from pipeline.settings import Settings, load_settings
 from pipeline.snapshot.beginning import Beginning
@@ -51,6 +51,7 @@ def calibrate_command(
 ) -> None:
     """Fit the scale of scores to the users at hand, and write it as a model of its own."""
     settings = load_settings(broker=broker)
+    use(settings.model)
     score, factors = _of_topic(settings) if source is None else known_of_file(source, settings)
     fitted = calibrate(name, str(source or f"the topic {settings.topic_prefix}scores"), score, factors)
     path = output or Path(f"{name}.json")
@@ -71,13 +72,13 @@ def calibrate(name: str, source: str, score: NDArray[np.float64], factors: NDArr
     Raises:
         ConfigError: There are too few users, or the name is that of the model in use.
     """
-    if name == MODEL:
+    if name == reference().model:
         raise ConfigError(f"{name} is the model in use: a new scale needs a name of its own (--name)")
     if len(score) < USERS_LEAST:
         raise ConfigError(f"{source} holds {len(score):,} users with engagement: a scale needs {USERS_LEAST:,} or more")
-    parts = [curve.level(column / 100.0) for curve, column in zip(REFERENCE.factors, factors.T, strict=True)]
-    text = f"{len(score):,} users of {source}, scored by {MODEL}"
-    return fit(name, text, REFERENCE.level(score), np.stack(parts, axis=1))
+    parts = [curve.level(column / 100.0) for curve, column in zip(reference().factors, factors.T, strict=True)]
+    text = f"{len(score):,} users of {source}, scored by {reference().model}"
+    return fit(name, text, reference().level(score), np.stack(parts, axis=1))
 
 
 def known_of_file(path: Path, settings: Settings) -> Known:
@@ -107,10 +108,11 @@ def _decoded(value: bytes, where: str) -> ScoreDocument:
 def _of_documents(documents: Iterable[ScoreDocument]) -> Known:
     """Return what the newest document of each user says."""
     newest: dict[str, ScoreDocument] = {}
+    used = reference().model
     for document in documents:
-        if document.model != MODEL:
+        if document.model != used:
             raise ConfigError(
-                f"{document.user} was scored by {document.model}, not by {MODEL}: name that model with CLOUT_MODEL"
+                f"{document.user} was scored by {document.model}, not by {used}: name that model with CLOUT_MODEL"
             )
         held = newest.get(document.user)
         if held is None or document.version >= held.version:
@@ -149,8 +151,8 @@ async def _read_topic(settings: Settings) -> Known:
 
 
 def _summary(before: NDArray[np.float64], fitted: Reference, path: Path) -> str:
-    after = fitted.score(REFERENCE.level(before))
-    lines = [f"{len(before):,} users       {MODEL:>12}{fitted.model:>16}"]
+    after = fitted.score(reference().level(before))
+    lines = [f"{len(before):,} users       {reference().model:>12}{fitted.model:>16}"]
     rows = (("mean", np.mean), ("median", np.median), ("highest", np.max))
     lines += [f"{title:<14}{measure(before):>18.2f}{measure(after):>16.2f}" for title, measure in rows]
     lines.append(f"{'90 and above':<14}{int((bucket(before) == 9).sum()):>18}{int((bucket(after) == 9).sum()):>16}")

@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     """Repeated ids are found within this much event time .."""
     dedupe_ids: int = Field(default=1_000_000, ge=1)
     """.. and this many records of a topic's partition, whichever is less."""
+    model: str = "clout-1"
+    """The reference distribution that scores are read from: one that is shipped, or a file of `clout calibrate`."""
     future_limit_s: int = Field(default=300, ge=0)
     """An event time further ahead of its Kafka timestamp is a dead letter."""
     spike_evidence: float = Field(default=14.5, ge=3, le=1000)

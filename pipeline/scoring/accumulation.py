@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.factors import FACTOR_WEIGHTS, LARGEST, clamped
-from pipeline.scoring.model import REFERENCE, factor_values
+from pipeline.scoring.model import factor_values, reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def accumulate(levels: NDArray[np.float64], person: NDArray[np.int64], n: int) -
     parts = np.stack([_summed(np.expm1(column), person, n) for column in levels.T], axis=1)
     level = np.log1p(clamped(raw))
     return Accumulated(
-        score=REFERENCE.score(level),
+        score=reference().score(level),
         factors=factor_values(np.log1p(clamped(parts))),
         raw=raw,
-        percentile=REFERENCE.percentile(level),
+        percentile=reference().percentile(level),
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.scoring.accumulation import accumulate
 from pipeline.scoring.factors import FACTORS, clamped
-from pipeline.scoring.model import REFERENCE
+from pipeline.scoring.model import reference
 
 MOST_PLAYERS: Final = 12
 """Coalitions double with each player: 4,096 for a person on twelve networks."""
@@ -52,7 +52,7 @@ def network_points(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     player = np.empty(len(known), np.int64)
     player[order] = np.minimum(np.arange(len(known)), MOST_PLAYERS - 1)
     joint = np.bincount(player, known)
-    points = shapley(len(joint), lambda mask: REFERENCE.score(np.log1p(joint[mask].sum(keepdims=True))))[0]
+    points = shapley(len(joint), lambda mask: reference().score(np.log1p(joint[mask].sum(keepdims=True))))[0]
     shared: NDArray[np.float64] = (points / np.bincount(player))[player]
     return shared
 

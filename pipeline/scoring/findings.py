@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.scoring.authenticity import SIGNALS
 from pipeline.scoring.factors import FACTOR_WEIGHTS, FLOOD_POSTS, levels
 from pipeline.scoring.features import Features
-from pipeline.scoring.model import REFERENCE, factor_values
+from pipeline.scoring.model import factor_values, reference
 
 NOTABLE: Final[NDArray[np.float64]] = np.array([2.5, 11.0, 5.0])
 """
@@ -132,7 +132,7 @@ def best_changes(features: Features, others: NDArray[np.float64]) -> list[tuple[
 
 
 def _score(levels: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    return REFERENCE.score(np.log1p(np.expm1(levels @ FACTOR_WEIGHTS) + others))
+    return reference().score(np.log1p(np.expm1(levels @ FACTOR_WEIGHTS) + others))
 
 
 def _pace(features: Features) -> NDArray[np.float64]:
@@ -146,9 +146,9 @@ def _usual(factor: int) -> Callable[[Features], NDArray[np.float64]]:
 
     def changed(features: Features) -> NDArray[np.float64]:
         own = levels(features)
-        share = (REFERENCE.score(own @ FACTOR_WEIGHTS) - 1.0) / 99.0
+        share = (reference().score(own @ FACTOR_WEIGHTS) - 1.0) / 99.0
         raised = own.copy()
-        raised[:, factor] = np.maximum(raised[:, factor], REFERENCE.factors[factor].level(share))
+        raised[:, factor] = np.maximum(raised[:, factor], reference().factors[factor].level(share))
         return raised
 
     return changed

@@ -7,7 +7,6 @@ score = curve(ln(1 + sum)), by the reference population.
 """
 
 from dataclasses import dataclass
-from os import environ
 from typing import Final
 
 import numpy as np
@@ -18,11 +17,8 @@ from pipeline.scoring.factors import FACTOR_WEIGHTS, clamped, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.population import Reference, load
 
-REFERENCE: Final[Reference] = load(environ.get("CLOUT_MODEL", "clout-1"))
-"""The reference distribution that scores are read from; the environment names it to every process of a deployment."""
-
-MODEL: Final = REFERENCE.model
-"""The version stamped on every score: the formulas of this package with one reference distribution."""
+DEFAULT: Final = "clout-1"
+"""The model that the package ships."""
 
 BUCKETS: Final = ("1-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-100")
 """Klout's buckets."""
@@ -48,16 +44,42 @@ class Scores:
     """[n] 0 to 100."""
 
 
+class _InForce:
+    """The one model of this process."""
+
+    name = DEFAULT
+    reference: Reference = load(DEFAULT)
+
+
+def reference() -> Reference:
+    """Return the reference distribution that scores are read from; its `model` is stamped on every score."""
+    return _InForce.reference
+
+
+def use(name: str) -> None:
+    """
+    Read scores from another reference distribution; `pipeline.deployment` has every process of a deployment do so.
+
+    Args:
+        name: As for `population.load`.
+
+    Raises:
+        ConfigError: There is none, or the file holds something else.
+    """
+    if name != _InForce.name:
+        _InForce.reference, _InForce.name = load(name), name
+
+
 def score(features: Features) -> Scores:
     """Return the scores of n rows, each an account at one network."""
     parts = levels(features)
     level = parts @ FACTOR_WEIGHTS
-    points = REFERENCE.score(level)
+    points = reference().score(level)
     return Scores(
         score=points,
         factors=factor_values(parts),
         raw=np.expm1(level),
-        percentile=REFERENCE.percentile(level),
+        percentile=reference().percentile(level),
         confidence=confidence(features.engagers),
         bucket=bucket(points),
         authenticity=authenticity(features),
@@ -82,6 +104,6 @@ def bucket(score: NDArray[np.float64]) -> NDArray[np.int64]:
 def factor_values(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the factors from 0 to 100, float64[n, 3]."""
     values = np.empty_like(parts)
-    for column, curve in enumerate(REFERENCE.factors):
+    for column, curve in enumerate(reference().factors):
         values[:, column] = 100.0 * curve.share(parts[:, column])
     return values

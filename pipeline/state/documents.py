@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.scoring import model
 from pipeline.scoring.features import Features
-from pipeline.scoring.model import BUCKETS, MODEL, Scores
+from pipeline.scoring.model import BUCKETS, Scores, reference
 from pipeline.scoring.windows import QUARTER, SLICES
 from pipeline.state.partition import Partition
 from pipeline.state.persons import networks
@@ -95,7 +95,7 @@ def score_documents(
                 Windows(Counts(*counts[0]), Counts(*counts[1]), Counts(*counts[2]), Counts(*counts[3])),
                 engagers,
                 authenticity,
-                MODEL,
+                reference().model,
                 version,
                 now,
                 instant,

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.model import MODEL
+from pipeline.scoring.model import reference
 from pipeline.state.lines import UNIT, as_units
 from pipeline.state.linking import Tidings
 from pipeline.state.partition import Partition
@@ -53,7 +53,7 @@ def farewells(part: Partition, users: Iterable[str], now: int) -> list[AccountCo
     tied = part.linking.accounts
     if not tied:
         return []
-    common = (Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, MODEL, part.version, now, part.as_of)
+    common = (Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, reference().model, part.version, now, part.as_of)
     return [
         AccountContribution(person, user, False, *common)
         for user in users

@@ -10,7 +10,7 @@ from pipeline.scoring import model
 from pipeline.scoring.accumulation import accumulate, bounded, raw_influence
 from pipeline.scoring.factors import levels
 from pipeline.scoring.features import Features
-from pipeline.scoring.model import MODEL, Scores
+from pipeline.scoring.model import Scores, reference
 from pipeline.state.linking import Part
 from pipeline.state.partition import Partition
 from pipeline.state.view import features
@@ -200,7 +200,7 @@ def contributions(
     )
     for row, parts, counts, engagers, authenticity, last in columns:
         tidings = partition.linking.tidings(row)
-        account, common = partition.ids[row].decode(), (MODEL, partition.version, now, as_of)
+        account, common = partition.ids[row].decode(), (reference().model, partition.version, now, as_of)
         told[row] = [
             AccountContribution(each, account, False, Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, *common)
             for each in tidings.former

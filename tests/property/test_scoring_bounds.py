@@ -70,7 +70,7 @@ def test_the_scale_has_no_plateau(level: list[float]) -> None:
     """Different levels of influence have different scores, as far as floats can tell them apart: ranks survive."""
     low, high = sorted(level)
     if high > low * (1 + 1e-9) and high <= 100:
-        below, above = model.REFERENCE.score(np.array([low, high]))
+        below, above = model.reference().score(np.array([low, high]))
         assert below < above or high < 1e-7
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.scoring import explain, model
 from pipeline.scoring.accumulation import accumulate, raw_influence
 from pipeline.scoring.factors import levels
-from pipeline.scoring.model import REFERENCE
+from pipeline.scoring.model import reference
 from tests.support.scoring import engaged
 
 some_levels = st.lists(st.tuples(*[st.floats(0, 12)] * 3), min_size=1, max_size=5)
@@ -38,7 +38,7 @@ def test_factors_gain_what_they_do_over_all_orders_of_joining(accounts: list[tup
 
     def value(factors: list[int]) -> float:
         mask = np.isin(np.arange(3), factors)
-        return float(REFERENCE.score(np.log1p(raw_influence(known * mask).sum(keepdims=True)))[0])
+        return float(reference().score(np.log1p(raw_influence(known * mask).sum(keepdims=True)))[0])
 
     points = explain.factor_points(known, person, 1)[0]
     np.testing.assert_allclose(points, by_brute_force(3, value), rtol=1e-9, atol=1e-12)
@@ -51,7 +51,7 @@ def test_networks_gain_what_they_do_over_all_orders_of_joining(raw: list[float])
     known = np.array(raw)
 
     def value(networks: list[int]) -> float:
-        return float(REFERENCE.score(np.log1p(known[networks].sum(keepdims=True)))[0])
+        return float(reference().score(np.log1p(known[networks].sum(keepdims=True)))[0])
 
     points = explain.network_points(known)
     np.testing.assert_allclose(points, by_brute_force(len(raw), value), rtol=1e-9, atol=1e-12)
@@ -82,7 +82,7 @@ def test_more_networks_than_can_be_enumerated_add_up_too() -> None:
     """The least of them play as one, and share alike."""
     raw = np.arange(40.0)
     points = explain.network_points(raw)
-    np.testing.assert_allclose(points.sum(), REFERENCE.score(np.log1p(raw.sum(keepdims=True)))[0])
+    np.testing.assert_allclose(points.sum(), reference().score(np.log1p(raw.sum(keepdims=True)))[0])
     assert (np.diff(points) >= 0).all()
     assert points[-1] > points[-2] > points[0] == points[1]
 

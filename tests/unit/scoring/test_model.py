@@ -8,7 +8,7 @@ import pytest
 from pipeline.scoring import model, weights
 from pipeline.scoring.credit import CREDIT_ONE
 from pipeline.scoring.features import empty
-from pipeline.scoring.model import BUCKETS, MODEL, REFERENCE
+from pipeline.scoring.model import BUCKETS, DEFAULT, reference
 from tests.support.scoring import engaged
 
 
@@ -57,7 +57,7 @@ def test_confidence_is_one_less_the_error_of_a_count() -> None:
 def test_percentiles_rise_with_scores() -> None:
     """From the population's least to its greatest."""
     levels = np.linspace(0, 20, 1_000)
-    percentile = REFERENCE.percentile(levels)
+    percentile = reference().percentile(levels)
     assert (np.diff(percentile) >= 0).all()
     assert percentile[0] == 0.0
     assert percentile[-1] == 100.0
@@ -65,7 +65,7 @@ def test_percentiles_rise_with_scores() -> None:
 
 def test_the_model_names_its_reference() -> None:
     """The version stamped on scores is that of the data file."""
-    assert REFERENCE.model == MODEL
+    assert reference().model == DEFAULT
 
 
 def test_the_three_factors_move_apart() -> None:

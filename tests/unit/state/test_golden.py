@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.scoring.model import MODEL
+from pipeline.scoring.model import reference
 from pipeline.state.codec import VERSION
 from pipeline.state.sources import SOURCES
 from tests.unit.state.golden.write import EXPECTED, FOLDER, pack, told, unpack
@@ -28,7 +28,7 @@ def test_what_was_once_written_loads_and_says_the_same(path: Path) -> None:
     """Counts, engagers, evidence and, as long as the model is the same, every field of the documents."""
     known = expected(path)
     said = told(restored(list(unpack(path.read_bytes())), known["positions"]))
-    if known["documents"][0]["model"] != MODEL:
+    if known["documents"][0]["model"] != reference().model:
         del known["documents"], said["documents"]
     assert said == known
 
@@ -39,7 +39,7 @@ def test_what_was_once_written_can_be_written_again(path: Path) -> None:
     known = expected(path)
     part = restored(list(unpack(path.read_bytes())), known["positions"])
     again = told(restored(changelog(part), known["positions"]))
-    if known["documents"][0]["model"] != MODEL:
+    if known["documents"][0]["model"] != reference().model:
         del known["documents"], again["documents"]
     assert again == known
 
