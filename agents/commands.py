@@ -165,7 +165,7 @@ def webhook(
     *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
 ) -> None:
     """
-    GitHub, X, Facebook, Instagram, LinkedIn, TikTok: what they POST. Needs an app there, its secret, a public address.
+    GitHub, X, Meta, LinkedIn, TikTok, YouTube, Pinterest: what is POSTed. Needs an app there, a secret, an address.
 
     Parameters
     ----------
@@ -179,12 +179,15 @@ def webhook(
         Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
     from agents.launch import live, run
-    from agents.webhooks.agent import Webhooks
+    from agents.settled import SettledTable
+    from agents.webhooks.agent import REMEMBERED, Webhooks
     from agents.webhooks.mapping import load_all
 
     settings = _settings(broker, redis)
     secrets = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
-    agent = Webhooks(load_all(), secrets, host or settings.host, settings.webhook_port if port is None else port)
+    table = SettledTable(settings.data_dir / "memory" / "webhook-totals.sqlite", REMEMBERED)
+    chosen = settings.webhook_port if port is None else port
+    agent = Webhooks(load_all(), secrets, host or settings.host, chosen, table=table)
     run(live(agent, settings), settings)
 
 

@@ -28,6 +28,8 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._inbox: Inbox[_Delivery] = Inbox()
+        self._turn = asyncio.Lock()
+        """Who waits for room keeps their place: what is settled must have been read in this order."""
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what was delivered, several requests together."""
@@ -51,7 +53,8 @@ class Deliveries:
 
     async def _put(self, batch: Batch, request: Request) -> asyncio.Event:
         stored = asyncio.Event()
-        await self._inbox.put(_Delivery(batch, len(request.body), stored))
+        async with self._turn:
+            await self._inbox.put(_Delivery(batch, len(request.body), stored))
         return stored
 
 
@@ -62,6 +65,8 @@ def _together(deliveries: Sequence[_Delivery]) -> Batch:
 
     def settled() -> None:
         for delivery in deliveries:
+            if delivery.batch.settled is not None:
+                delivery.batch.settled()
             delivery.stored.set()
 
     whole.settled = settled

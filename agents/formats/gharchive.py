@@ -8,7 +8,7 @@ GH Archive: an hour of GitHub's public events, one JSON object a line (gharchive
 | comments on issues, commits, pull requests; reviews | comment, for whom is answered |
 | ReleaseEvent | post |
 
-Users are logins: the archive names a repository's owner no other way. Ids are those of the webhooks.
+Users are logins in small letters: the archive names a repository's owner no other way. Ids are those of the webhooks.
 """
 
 from datetime import UTC, datetime
@@ -107,7 +107,7 @@ class GhArchive(EventLines):
 
 def _read(event: Event, time: int) -> Item | str:
     said = _payload(event.payload)
-    owner, repository = event.repo.name.partition("/")[0], f"github:repository/{event.repo.id}"
+    owner, repository = event.repo.name.partition("/")[0].lower(), f"github:repository/{event.repo.id}"
     if said.action not in _ACTIONS:
         return "other_action"
     if event.type in _ANSWERS:
@@ -134,10 +134,10 @@ def _id(part: Part | None, event: Event) -> str:
 
 
 def _engaged(event: Event, kind: Kind, name: str, target: str, on: str, time: int) -> Item | str:
-    actor = event.actor.login
+    actor, target = event.actor.login.lower(), target.lower()
     if not actor or not target or max(len(actor), len(target), len(name)) > ID_LIMIT // 2:
         return "malformed"
-    if actor.lower() == target.lower():
+    if actor == target:
         return "self"
     return Engagement(f"github:{name}", kind, "github", f"github:{actor}", f"github:{target}", time, on)
 

@@ -126,7 +126,7 @@ class Nostr:
                 batch.items.extend(fate)
         trim(self._seen, _REMEMBERED)
         batch.position = dict(self._position)
-        batch.settled = partial(self._follows.settle, self._follows.take())
+        batch.settled = partial(self._follows.table.settle, self._follows.table.take())
         return batch
 
     def _read(self, heard: Heard, batch: Batch, now: int) -> list[Item] | str:

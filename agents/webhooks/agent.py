@@ -1,18 +1,27 @@
 """The agent `webhook`: networks POST to /NAME what happened; the answer is 200 once it is in the log."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
-
-import msgspec
+from functools import partial
+from typing import Final
 
 from agents.deliveries import Deliveries
 from agents.protocol import Batch, Position
 from agents.receiver import Answer, Request, serving
+from agents.settled import SettledTable
+from agents.totals import Totals
+from agents.webhooks.bodies import BodyError, decode
+from agents.webhooks.leases import Leases
 from agents.webhooks.mapping import Mapping as NetworkMapping
-from agents.webhooks.reading import read
+from agents.webhooks.reading import Body, read
 from agents.webhooks.signing import is_signed, shake_hands, verify_token
 from pipeline.clock import Clock, system_clock
 from pipeline.errors import ConfigError
 from pipeline.logs import get_logger
+
+REMEMBERED: Final = 1_000_000
+"""Totals, and posts that are told of again, that are kept on disk: some 100 MB."""
+_TELL_S: Final = 3_600.0
 
 log = get_logger(__name__)
 
@@ -30,6 +39,7 @@ class Webhooks:
         host: str,
         port: int,
         *,
+        table: SettledTable,
         clock: Clock = system_clock,
     ) -> None:
         """
@@ -40,6 +50,7 @@ class Webhooks:
             secrets: By the name of the mapping.
             host: Where to listen.
             port: Where to listen.
+            table: Where totals, and what is told more than once, are remembered.
             clock: The wall clock, Unix ms.
 
         Raises:
@@ -57,6 +68,9 @@ class Webhooks:
         self._secrets = secrets
         self._host, self._port = host, port
         self._clock = clock
+        self._table = table
+        self._totals = Totals(table)
+        self._leases = Leases(table)
         self._deliveries = Deliveries()
 
     def share(self) -> float | None:
@@ -65,16 +79,20 @@ class Webhooks:
 
     async def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:  # noqa: ARG002 - networks keep it
         """Yield what is POSTed."""
-        async with serving(self._host, self._port, self.answer):
-            for name, secret in self._secrets.items():
-                log.info(
-                    "receiving",
-                    network=self._mappings[name].network,
-                    url=f"http://{self._host}:{self._port}/{name}",
-                    verify_token=verify_token(secret),
-                )
-            async for batch in self._deliveries.batches():
-                yield batch
+        telling = asyncio.create_task(self._tell())
+        try:
+            async with serving(self._host, self._port, self.answer):
+                for name, secret in self._secrets.items():
+                    log.info(
+                        "receiving",
+                        network=self._mappings[name].network,
+                        url=f"http://{self._host}:{self._port}/{name}",
+                        verify_token=verify_token(secret),
+                    )
+                async for batch in self._deliveries.batches():
+                    yield batch
+        finally:
+            telling.cancel()
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; whatever it is, its fate is counted."""
@@ -83,7 +101,7 @@ class Webhooks:
         if mapping is None or secret is None:
             return Answer(404, f"no network here: /{' /'.join(self._secrets)}\n".encode())
         if request.method == "GET":
-            return shake_hands(mapping.handshake, secret, request)
+            return self._shaken(mapping, secret, request)
         if request.method != "POST":
             return Answer(405, b"GET and POST only\n")
         if not is_signed(mapping.signature, secret, request, self._clock()):
@@ -93,8 +111,44 @@ class Webhooks:
 
     async def _take(self, mapping: NetworkMapping, request: Request) -> Answer:
         try:
-            body = msgspec.json.decode(request.body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return await self._deliveries.refused("malformed", request, Answer(400, b"the body is no JSON\n"))
+            body = decode(request.body)
+        except BodyError:
+            problem = Answer(400, b"the body is neither JSON nor a feed\n")
+            return await self._deliveries.refused("malformed", request, problem)
         batch = read(mapping, body, request.headers, self._clock())
+        self._compare(batch)
         return await self._deliveries.stored(batch, request, Answer(200, b"stored\n"))
+
+    def _compare(self, batch: Body) -> None:
+        """Decide what depends on what came before; what is decided is remembered once the broker has it."""
+        now = self._clock()
+        for post in batch.news:
+            if self._table.get(post.id) is not None:
+                batch.skip("known_post")
+                continue
+            self._table.put(post.id, b"")
+            batch.items.append(post)
+        for total in batch.totals:
+            fate = self._totals.read(total, now)
+            if isinstance(fate, str):
+                batch.skip(fate)
+            else:
+                batch.items.extend(fate)
+        if batch.news or batch.totals:
+            batch.settled = partial(self._table.settle, self._table.take())
+
+    def _shaken(self, mapping: NetworkMapping, secret: str, request: Request) -> Answer:
+        answer = shake_hands(mapping.handshake, secret, request)
+        topic = request.query.get("hub.topic")
+        if topic is not None and answer.status == 200:
+            if request.query.get("hub.mode") == "subscribe":
+                self._leases.note(topic, request.query.get("hub.lease_seconds", ""), self._clock())
+            else:
+                log.warning("a hub ends a subscription", topic=topic, mode=request.query.get("hub.mode"))
+                self._leases.end(topic)
+        return answer
+
+    async def _tell(self) -> None:
+        while True:
+            self._leases.tell(self._clock())
+            await asyncio.sleep(_TELL_S)

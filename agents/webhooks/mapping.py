@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.errors import ConfigError
+from schemas import Kind
 
 Condition = dict[str, str | list[str]]
 """A path to the value, or one of the values, that must be there."""
@@ -32,16 +33,19 @@ class Signature(msgspec.Struct, forbid_unknown_fields=True):
 class Handshake(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How a network asks whether the address is ours."""
 
-    style: Literal["none", "hub", "crc", "challenge-code"] = "none"
+    style: Literal["none", "hub", "crc", "challenge-code", "websub"] = "none"
+    topic: str = ""
+    """Of `websub`: how the topics begin that may be subscribed to."""
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True):
     """One kind of event; `{path}` in a text stands for a value of the body."""
 
-    kind: Literal["like", "share", "comment", "follow", "post", "delete"]
-    id: str
-    """Without the network; for `delete` that of what is deleted."""
+    kind: Literal["like", "share", "comment", "follow", "post", "delete", "profile", "total"]
+    id: str = ""
+    """Without the network; for `delete` that of what is deleted, for `total` what is counted."""
     actor: str = ""
+    """For `profile` whose it is."""
     target: str = ""
     object: str = ""
     time: str = ""
@@ -53,6 +57,16 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
     lacks: list[str] = []
     undo: Condition = {}
     """With these values it is withdrawn."""
+    once: bool = False
+    """Of a post that the network tells of again when it is edited."""
+    totals: dict[Kind, str] = {}
+    """Of a `total`: the path to the number of each kind; `time` is when what is counted was posted."""
+    name: str = ""
+    handle: str = ""
+    url: str = ""
+    avatar: str = ""
+    followers: str = ""
+    """Of a `profile`, with `name`, `handle`, `url` and `avatar`: the path to the number."""
 
 
 class Mapping(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,6 +81,8 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True):
     signature: Signature
     event: list[Rule]
     handshake: Handshake = Handshake()
+    ignore_case: bool = False
+    """Names of accounts are the same in capitals and in small letters."""
 
 
 def load_all() -> dict[str, Mapping]:

@@ -1,33 +1,40 @@
 """From a body to records, as a mapping says."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, cast
 
-from agents.limits import ID_LIMIT
+from agents.limits import ID_LIMIT, TEXT_LIMIT
 from agents.plausible import REASON, plausible
 from agents.protocol import Batch, Deletion, Item
-from agents.webhooks.mapping import Condition, Rule
+from agents.totals import Total
 from agents.webhooks.mapping import Mapping as NetworkMapping
-from schemas import Engagement, Post
+from agents.webhooks.mapping import Rule
+from agents.webhooks.paths import Missing, Scope, filled, found, holds, scopes, time
+from schemas import Engagement, Kind, Post, Profile
 
-_PLACE: Final = re.compile(r"\{([^{}]+)\}")
 _ELEMENTS: Final = 1_000
 """Events of one body that are looked at: networks send ten or so."""
-_MS: Final = 100_000_000_000
-"""A greater number is milliseconds: as seconds it is the year 5138."""
-_US: Final = 100_000_000_000_000
-
-Scope = Sequence[Mapping[str, object]]
-"""Where a path is looked up, the innermost element first."""
+_MOST: Final = 10**12
+"""No total is greater."""
+_TOTAL_ID: Final = ID_LIMIT - 64
+"""What is counted is named with room for what a total's engagements add."""
 
 
-class Missing(Exception):  # noqa: N818 - a rule that does not fit is no error
-    """A value that a rule needs is not there."""
+@dataclass(slots=True)
+class Body(Batch):
+    """What a body means, and of what of it somebody must remember what came before."""
+
+    totals: list[Total] = field(default_factory=list)
+    """Each stands for one event, whose fate is not yet known."""
+    news: list[Post] = field(default_factory=list)
+    """Posts of which the network tells again when they are edited: so is the fate of these."""
 
 
-def read(mapping: NetworkMapping, body: object, headers: Mapping[str, str], now: int) -> Batch:
+_Fate = Item | Total | str
+
+
+def read(mapping: NetworkMapping, body: object, headers: Mapping[str, str], now: int) -> Body:
     """
     Return what a body means; each of its events has one fate.
 
@@ -37,55 +44,76 @@ def read(mapping: NetworkMapping, body: object, headers: Mapping[str, str], now:
         headers: Of the request, by name in lower case.
         now: When it came, Unix ms.
     """
-    batch = Batch(time=now)
+    batch = Body(time=now)
     for each in dict.fromkeys(rule.each for rule in mapping.event):
         rules = [rule for rule in mapping.event if rule.each == each]
-        for scope in _scopes(body, headers, each):
+        for scope in scopes(body, headers, each):
+            if not each and not any(_fits(rule, scope) for rule in rules):
+                # The body itself is no event; what is in it may be.
+                continue
             if batch.read == _ELEMENTS:
                 batch.skip("too_many")
                 return batch
             batch.read += 1
-            _add(mapping.network, rules, scope, batch, now)
+            _add(mapping, rules, scope, batch, now)
     if not batch.read:
         batch.read = 1
         batch.skip("unmapped")
     return batch
 
 
-def _add(network: str, rules: Sequence[Rule], scope: Scope, batch: Batch, now: int) -> None:
-    fates = [_fate(network, rule, scope, now) for rule in rules if _fits(rule, scope)]
-    items = [fate for fate in fates if not isinstance(fate, str)]
-    batch.items.extend(items)
-    if not items:
-        batch.skip(next((fate for fate in fates if isinstance(fate, str)), "unmapped"))
+def _add(mapping: NetworkMapping, rules: Sequence[Rule], scope: Scope, batch: Body, now: int) -> None:
+    fitting = [rule for rule in rules if _fits(rule, scope)]
+    fates = [(rule, _fate(mapping, rule, scope, now)) for rule in fitting if rule.kind != "profile"]
+    kept = [(rule, fate) for rule, fate in fates if not isinstance(fate, str)]
+    if not kept:
+        batch.skip(next((fate for _, fate in fates if isinstance(fate, str)), "unmapped"))
+        return
+    profiles = (_profile(mapping, rule, scope, now) for rule in fitting if rule.kind == "profile")
+    batch.items.extend(profile for profile in profiles if profile is not None)
+    for rule, fate in kept:
+        if isinstance(fate, Total):
+            batch.totals.append(fate)
+        elif rule.once and isinstance(fate, Post):
+            batch.news.append(fate)
+        else:
+            batch.items.append(fate)
 
 
 def _fits(rule: Rule, scope: Scope) -> bool:
     return (
-        _holds(rule.when, scope)
-        and all(_found(path, scope) is not None for path in rule.has)
-        and all(_found(path, scope) is None for path in rule.lacks)
+        holds(rule.when, scope)
+        and all(found(path, scope) is not None for path in rule.has)
+        and all(found(path, scope) is None for path in rule.lacks)
     )
 
 
-def _fate(network: str, rule: Rule, scope: Scope, now: int) -> Item | str:
+def _fate(mapping: NetworkMapping, rule: Rule, scope: Scope, now: int) -> _Fate:
+    network = mapping.network
     try:
-        name = f"{network}:{_filled(rule.id, scope)}"
+        name = f"{network}:{filled(rule.id, scope)}"
         if rule.kind == "delete":
             return Deletion((name,))
-        actor = f"{network}:{_filled(rule.actor, scope)}"
-        on = _filled(rule.object, scope) if rule.object else None
-        time = _time(rule.time, scope) if rule.time else now
-        target = actor if rule.kind == "post" else f"{network}:{_filled(rule.target, scope)}"
+        if rule.kind == "total":
+            return _total(mapping, rule, scope)
+        actor = f"{network}:{_account(mapping, rule.actor, scope)}"
+        on = filled(rule.object, scope) if rule.object else None
+        at = time(rule.time, scope) if rule.time else now
+        target = actor if rule.kind == "post" else f"{network}:{_account(mapping, rule.target, scope)}"
     except Missing:
         return "missing_field"
     if rule.kind == "post":
-        item: Post | Engagement = Post(id=name, network=network, author=actor, time=time, object=on)
+        item: Post | Engagement = Post(id=name, network=network, author=actor, time=at, object=on)
     else:
-        undo = bool(rule.undo) and _holds(rule.undo, scope)
-        on = None if rule.kind == "follow" else on
-        item = Engagement(name, rule.kind, network, actor, target, time, on, undo)
+        undo = bool(rule.undo) and holds(rule.undo, scope)
+        kind = cast("Kind", rule.kind)
+        item = Engagement(name, kind, network, actor, target, at, None if kind == "follow" else on, undo)
     return _problem(item, now) or item
+
+
+def _account(mapping: NetworkMapping, template: str, scope: Scope) -> str:
+    name = filled(template, scope)
+    return name.lower() if mapping.ignore_case else name
 
 
 def _problem(item: Post | Engagement, now: int) -> str:
@@ -97,71 +125,46 @@ def _problem(item: Post | Engagement, now: int) -> str:
     return "self" if isinstance(item, Engagement) and item.actor == item.target else ""
 
 
-def _scopes(body: object, headers: Mapping[str, str], each: str) -> Iterator[Scope]:
-    if not isinstance(body, dict):
-        return
-    outer: Scope = (body, {"header": headers})
-    yield from _inner(outer, body, each.split(".")) if each else iter([outer])
+def _total(mapping: NetworkMapping, rule: Rule, scope: Scope) -> Total | str:
+    said = {kind: _count(path, scope) for kind, path in rule.totals.items()}
+    counts = {kind: count for kind, count in said.items() if count is not None}
+    if not counts:
+        raise Missing(rule.id)
+    name, target = filled(rule.id, scope), _account(mapping, rule.target, scope)
+    on = filled(rule.object, scope) if rule.object else None
+    if max(len(name), len(target), len(on or "")) > _TOTAL_ID:
+        return "id_too_long"
+    return Total(mapping.network, name, target, counts, on, time(rule.time, scope) if rule.time else None)
 
 
-def _inner(outer: Scope, element: Mapping[str, object], names: Sequence[str]) -> Iterator[Scope]:
-    found = element.get(names[0])
-    for entry in found if isinstance(found, list) else [found]:
-        if isinstance(entry, dict):
-            scope = (entry, {names[0]: entry}, *outer)
-            if len(names) > 1:
-                yield from _inner(scope, entry, names[1:])
-            else:
-                yield scope
+def _count(path: str, scope: Scope) -> int | None:
+    """Return a count: a number, or, as Google writes it, a text."""
+    said = found(path, scope)
+    if isinstance(said, str) and said.isascii() and said.isdecimal():
+        said = int(said[:20])
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= _MOST else None
 
 
-def _found(path: str, scope: Scope) -> object:
-    for holder in scope:
-        value: object = holder
-        for name in path.split("."):
-            value = cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else None
-        if value is not None:
-            return value
-    return None
+def _profile(mapping: NetworkMapping, rule: Rule, scope: Scope, now: int) -> Profile | None:
+    def said(template: str) -> str | None:
+        try:
+            return filled(template, scope)[:TEXT_LIMIT]
+        except Missing:
+            return None
 
-
-def _holds(condition: Condition, scope: Scope) -> bool:
-    for path, wanted in condition.items():
-        value = _found(path, scope)
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        if value is None or text not in (wanted if isinstance(wanted, list) else [wanted]):
-            return False
-    return True
-
-
-def _filled(template: str, scope: Scope) -> str:
-    def value(match: re.Match[str]) -> str:
-        found = _found(match[1], scope)
-        if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
-            raise Missing(match[1])
-        return str(found)
-
-    filled = _PLACE.sub(value, template)
-    if not filled:
-        raise Missing(template)
-    return filled
-
-
-def _time(template: str, scope: Scope) -> int:
-    text = _filled(template, scope)
     try:
-        if text.isdigit():
-            number = int(text[:20])
-            return number // 1_000 if number >= _US else number if number >= _MS else number * 1_000
-        return int(_moment(text).timestamp() * 1_000)
-    except (ValueError, OverflowError) as exc:
-        raise Missing(template) from exc
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        # X writes "Mon Mar 26 16:33:26 +0000 2018".
-        moment = datetime.strptime(text, "%a %b %d %H:%M:%S %z %Y")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        user = f"{mapping.network}:{_account(mapping, rule.actor, scope)}"
+    except Missing:
+        return None
+    profile = Profile(
+        user=user,
+        network=mapping.network,
+        time=now,
+        name=said(rule.name),
+        handle=said(rule.handle),
+        url=said(rule.url),
+        avatar=said(rule.avatar),
+        followers=_count(rule.followers, scope) if rule.followers else None,
+    )
+    tells = (profile.name, profile.handle, profile.url, profile.avatar, profile.followers)
+    return profile if len(user) <= ID_LIMIT and any(value is not None for value in tells) else None

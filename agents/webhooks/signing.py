@@ -38,6 +38,8 @@ def shake_hands(handshake: Handshake, secret: str, request: Request) -> Answer:
         if hmac.compare_digest(token.encode(), verify_token(secret).encode()):
             return Answer(200, query["hub.challenge"].encode())
         return Answer(403, b"hub.verify_token is not the one of this receiver\n")
+    if handshake.style == "websub" and "hub.topic" in query:
+        return _confirmed(handshake, secret, request)
     if handshake.style == "crc" and "crc_token" in query:
         digest = hmac.new(secret.encode(), query["crc_token"].encode(), hashlib.sha256).digest()
         return _json(response_token=f"sha256={base64.b64encode(digest).decode()}")
@@ -46,6 +48,19 @@ def shake_hands(handshake: Handshake, secret: str, request: Request) -> Answer:
         digest = hmac.new(secret.encode(), code.encode(), hashlib.sha256).digest()
         return _json(challengeCode=code, challengeResponse=digest.hex())
     return Answer(404, b"webhooks are POSTed here\n")
+
+
+def _confirmed(handshake: Handshake, secret: str, request: Request) -> Answer:
+    """Confirm to a hub what was asked of it: nobody else knows the token, here or in the address it was given."""
+    query = request.query
+    token = query.get("hub.verify_token") or query.get("token", "")
+    if not hmac.compare_digest(token.encode(), verify_token(secret).encode()):
+        return Answer(404, b"hub.verify_token is not the one of this receiver\n")
+    if query.get("hub.mode") == "denied":
+        return Answer(200, b"noted\n")
+    if not query["hub.topic"].startswith(handshake.topic) or "hub.challenge" not in query:
+        return Answer(404, b"no such topic here\n")
+    return Answer(200, query["hub.challenge"].encode())
 
 
 def verify_token(secret: str) -> str:

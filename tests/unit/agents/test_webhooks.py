@@ -1,9 +1,9 @@
 """Mappings: known bodies become records, unknown ones are skipped with a reason, and nobody else's are looked at."""
 
 import base64
-import hashlib
 import hmac
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.protocol import Deletion
 from agents.receiver import Request
+from agents.totals import Total
+from agents.webhooks.bodies import BodyError, decode
 from agents.webhooks.mapping import Handshake, Signature, load_all, parse
 from agents.webhooks.reading import read
 from agents.webhooks.signing import is_signed, shake_hands, verify_token
 from pipeline.errors import ConfigError
-from schemas import Engagement, Post
+from schemas import Engagement, Post, Profile
 
 NOW = 1_795_324_000_000
 MAPPINGS = load_all()
@@ -26,9 +29,14 @@ CASES = [(path.stem, case) for path in sorted(FIXTURES.glob("*.json")) for case 
 
 def plain(item: object) -> dict[str, Any]:
     """Return a record as the fixtures write it."""
-    assert isinstance(item, Engagement | Post)
+    if isinstance(item, Deletion):
+        return {"kind": "delete", "time": NOW, "ids": list(item.ids)}
+    if isinstance(item, Total):
+        said = {"kind": "total", "time": NOW, **asdict(item)}
+        return {name: value for name, value in said.items() if value is not None and name != "network"}
+    assert isinstance(item, Engagement | Post | Profile)
     fields = {name: getattr(item, name) for name in item.__struct_fields__}
-    kind = {"kind": "post"} if isinstance(item, Post) else {}
+    kind = {"kind": type(item).__name__.lower()} if isinstance(item, Post | Profile) else {}
     shown = {name: value for name, value in fields.items() if value not in (None, False) and name != "network"}
     return {**kind, **shown}
 
@@ -36,9 +44,12 @@ def plain(item: object) -> dict[str, Any]:
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}: {case['name']}" for name, case in CASES])
 def test_a_body_of_the_documentation_means_what_it_says(name: str, case: dict[str, Any]) -> None:
     """Records and reasons are those of the fixture; each event has one fate."""
-    batch = read(MAPPINGS[name], case["body"], case.get("headers", {}), NOW)
+    body = case["body"]
+    batch = read(
+        MAPPINGS[name], body if isinstance(body, dict) else decode(body.encode()), case.get("headers", {}), NOW
+    )
     expected = [{"time": NOW, **record} for record in case.get("records", [])]
-    assert [plain(item) for item in batch.items] == expected
+    assert [plain(item) for item in (*batch.items, *batch.news, *batch.totals)] == expected
     assert batch.skipped == case.get("skipped", {})
 
 
@@ -69,9 +80,15 @@ def test_no_body_trips_a_mapping(case: tuple[str, dict[str, Any]], data: st.Data
             return {key: spoiled(inner) for key, inner in value.items()}
         return [spoiled(inner) for inner in value] if isinstance(value, list) else value
 
-    batch = read(MAPPINGS[name], spoiled(fixture["body"]), fixture.get("headers", {}), NOW)
+    body = fixture["body"]
+    batch = read(
+        MAPPINGS[name],
+        spoiled(body if isinstance(body, dict) else decode(body.encode())),
+        fixture.get("headers", {}),
+        NOW,
+    )
     assert batch.read >= 1
-    assert bool(batch.items) or sum(batch.skipped.values()) == batch.read
+    assert bool(batch.items or batch.news or batch.totals) or sum(batch.skipped.values()) == batch.read
 
 
 def request(body: bytes = b"{}", headers: dict[str, str] | None = None, **query: str) -> Request:
@@ -81,9 +98,9 @@ def request(body: bytes = b"{}", headers: dict[str, str] | None = None, **query:
     )
 
 
-def digest(signed: bytes) -> bytes:
+def digest(signed: bytes, name: str = "sha256") -> bytes:
     """Return the HMAC with the secret `s`."""
-    return hmac.new(b"s", signed, hashlib.sha256).digest()
+    return hmac.new(b"s", signed, name).digest()
 
 
 @pytest.mark.parametrize("name", sorted(MAPPINGS))
@@ -92,7 +109,11 @@ def test_only_the_network_itself_can_sign(name: str) -> None:
     signature = MAPPINGS[name].signature
     body, time = b'{"a":1}', NOW // 1_000
     signed = f"{time}.".encode() + body if signature.timed else signature.salt.encode() + body
-    text = digest(signed).hex() if signature.encoding == "hex" else base64.b64encode(digest(signed)).decode()
+    text = (
+        digest(signed, signature.hash).hex()
+        if signature.encoding == "hex"
+        else base64.b64encode(digest(signed, signature.hash)).decode()
+    )
     header = f"t={time},s={text}" if signature.timed else signature.prefix + text
     headers = {signature.header.lower(): header}
     assert is_signed(signature, "s", request(body, headers), NOW)
@@ -115,6 +136,49 @@ def test_handshakes_are_those_of_the_networks() -> None:
     code = shake_hands(Handshake("challenge-code"), "s", Request("GET", "/x", "/x", {"challengeCode": "c"}, {}, b""))
     assert json.loads(code.body) == {"challengeCode": "c", "challengeResponse": digest(b"c").hex()}
     assert shake_hands(Handshake("none"), "s", request()).status == 404
+
+
+def test_only_its_own_subscriptions_are_confirmed_to_a_hub() -> None:
+    """By the token in the request or in the address that the hub was given; others could end or take over one."""
+    websub = Handshake("websub", "https://www.youtube.com/")
+    asked = {"hub.mode": "subscribe", "hub.topic": "https://www.youtube.com/xml/feeds/videos.xml?channel_id=UC1"}
+    asked |= {"hub.challenge": "c", "hub.lease_seconds": "432000"}
+
+    def answer(**query: str) -> tuple[int, bytes]:
+        there = {name.replace("hub_", "hub."): value for name, value in query.items()}
+        answered = shake_hands(websub, "s", Request("GET", "/x", "/x", {**asked, **there}, {}, b""))
+        return answered.status, answered.body
+
+    token = verify_token("s")
+    assert answer(hub_verify_token=token) == (200, b"c")
+    assert answer(token=token, hub_mode="unsubscribe") == (200, b"c")
+    assert answer()[0] == 404
+    assert answer(hub_mode="unsubscribe", hub_verify_token="guess")[0] == 404
+    assert answer(token=token, hub_topic="https://elsewhere.example/")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<",
+        b"<feed>",
+        b'<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><feed>&b;</feed>',
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><feed/>',
+        b'<?xml version="1.0" encoding="no-such"?><feed/>',
+        b"\xff\xfe<",
+        b"[" * 100_000,
+    ],
+)
+def test_a_body_that_is_neither_json_nor_a_feed_is_refused(body: bytes) -> None:
+    """Entities and outside references are never followed."""
+    with pytest.raises(BodyError):
+        decode(body)
+
+
+def test_a_deep_feed_is_read_to_a_depth() -> None:
+    """And does no harm."""
+    assert decode(b"<a>" * 5_000 + b"</a>" * 5_000)
 
 
 def test_a_wrong_mapping_names_the_field() -> None:
