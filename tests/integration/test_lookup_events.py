@@ -1,10 +1,12 @@
 """Events by HTTP: through the service, the broker and the worker to a score."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from pipeline.settings import Settings
@@ -12,6 +14,7 @@ from tests.integration.test_lookup_api import problem
 from tests.support.cluster import Broker, Cluster, Role
 from tests.support.eventually import eventually
 from tests.support.keys import bearer, client_with, create_key
+from tests.support.topics import all_engagements
 
 pytestmark = pytest.mark.integration
 
@@ -63,6 +66,23 @@ def test_events_become_a_score(cluster: Cluster, client: httpx.Client) -> None:
     eventually(lambda: counted() == expected, 60, "every event counts once")
     assert client.post("/v1/events", json=event(1, undo=True)).status_code == 202
     eventually(lambda: counted() == {**expected, "likes": 4}, 60, "an undo withdraws its event")
+
+
+def test_an_undo_repeats_the_stamps_whichever_process_gets_it(cluster: Cluster, settings: Settings) -> None:
+    """Also after a restart, and when it is sent again: what the fold counted is what it takes back."""
+    key = create_key(settings, "ingest")
+    first = cluster.start("serve").wait_ready()
+    with client_with(key, first) as client:
+        assert client.post("/v1/events", json=[event(1, tags=["art"]), event(2)]).status_code == 202
+    assert first.stop() == 0
+    with client_with(key, cluster.start("serve").wait_ready()) as client:
+        later = time.time_ns() // 1_000_000 + 1_000
+        for _ in range(2):
+            assert client.post("/v1/events", json=event(1, undo=True, time=later)).status_code == 202
+    (done, undone, again) = [each for each in asyncio.run(all_engagements(settings)) if each.id == "x:1"]
+    assert done.actor_since is not None
+    assert done.actor_nth is not None
+    assert undone == again == msgspec.structs.replace(done, undo=True)
 
 
 def test_bad_events_are_problems_that_name_the_field(client: httpx.Client, settings: Settings, serve: Role) -> None:

@@ -15,7 +15,7 @@ from pipeline.local.child import Child, stop_all
 from pipeline.local.guard import Guard
 from pipeline.local.ports import free_port
 from pipeline.local.roles import ROLES, answers
-from pipeline.local.valkey import valkey_command, valkey_is_ready
+from pipeline.local.valkey import valkey_command, valkey_environment, valkey_is_ready
 from pipeline.settings import Settings
 from tests.support.eventually import eventually
 
@@ -102,7 +102,7 @@ class Valkey(Logged):
     def start(self) -> None:
         """Start it, again after a `kill`, and wait until it answers."""
         command = valkey_command(self.port, self._directory)
-        super().__init__(f"valkey-{self.port}", command, self._guard, self._directory)
+        super().__init__(f"valkey-{self.port}", command, self._guard, self._directory, valkey_environment())
         eventually(self._is_ready, 60, f"Valkey answers; its log is {self.log}")
 
     def database(self, number: int) -> str:

@@ -43,11 +43,11 @@ class ForgottenUsers(msgspec.Struct, frozen=True):
 
 
 @delete(
-    "/v1/users/{segment:str}",
+    "/v1/users/{user:str}",
     status_code=202,
     responses={202: ResponseSpec(Forgetting, description="It is decided; it is done within seconds."), **KEY_PROBLEMS},
 )
-async def delete_user(segment: UserSegment, caller: Caller, desk: ControlDesk) -> Response[Forgetting]:
+async def delete_user(user: UserSegment, caller: Caller, desk: ControlDesk) -> Response[Forgetting]:
     """
     Forget a user.
 
@@ -55,7 +55,7 @@ async def delete_user(segment: UserSegment, caller: Caller, desk: ControlDesk) -
     and what the user does or receives from now on does not count. `DELETE /v1/forgotten/{user}` takes that back.
     """
     caller.require("admin")
-    user, now = user_id(segment), system_clock()
+    user, now = user_id(user), system_clock()
     await desk.put(Forgotten(f"forgotten:{user}", user, now))
     await desk.blank_profile(user, now)
     remains = [
@@ -73,11 +73,11 @@ async def get_forgotten(caller: Caller, desk: ControlDesk) -> Response[Forgotten
     return Response(content=ForgottenUsers(list(desk.table.all(Forgotten))), headers=_NO_STORE)
 
 
-@delete("/v1/forgotten/{segment:str}", status_code=204, responses=KEY_PROBLEMS)
-async def delete_forgotten(segment: UserSegment, caller: Caller, desk: ControlDesk) -> None:
+@delete("/v1/forgotten/{user:str}", status_code=204, responses=KEY_PROBLEMS)
+async def delete_forgotten(user: UserSegment, caller: Caller, desk: ControlDesk) -> None:
     """Know a user again: what happens from now on counts, what was forgotten stays so."""
     caller.require("admin")
-    user = user_id(segment)
+    user = user_id(user)
     if desk.table.get(f"forgotten:{user}", Forgotten) is None:
         raise NotFoundError(f"{user!r} is not forgotten")
     await desk.delete(f"forgotten:{user}")

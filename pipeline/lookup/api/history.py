@@ -67,12 +67,12 @@ _decode_document = msgspec.json.Decoder(ScoreDocument).decode
 
 
 @get(
-    "/v1/users/{segment:str}/history",
+    "/v1/users/{user:str}/history",
     responses={200: ResponseSpec(History, description="The score over time."), **USER_PROBLEMS},
 )
-async def get_history(segment: UserSegment, service: Service, window: WindowParameter = "24h") -> Response[History]:
+async def get_history(user: UserSegment, service: Service, window: WindowParameter = "24h") -> Response[History]:
     """Return a user's score over time, and its changes within a day, a week and a month."""
-    user = user_id(segment)
+    user = user_id(user)
     names = [keys.user(user), keys.history(user), keys.AS_OF]
     document, stored, as_of = await service.store.values(names)
     if document is None:

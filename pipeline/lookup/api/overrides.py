@@ -36,23 +36,23 @@ async def get_overrides(caller: Caller, desk: ControlDesk) -> Response[Overrides
     return Response(content=Overrides(list(desk.table.all(Override))), headers=_NO_STORE)
 
 
-@put("/v1/overrides/{segment:str}", responses={200: ResponseSpec(Override, description="It holds."), **KEY_PROBLEMS})
+@put("/v1/overrides/{user:str}", responses={200: ResponseSpec(Override, description="It holds."), **KEY_PROBLEMS})
 async def put_override(
-    segment: UserSegment, data: OverrideRequest, caller: Caller, desk: ControlDesk
+    user: UserSegment, data: OverrideRequest, caller: Caller, desk: ControlDesk
 ) -> Response[Override]:
     """Decide on an account, instead of any earlier decision."""
     caller.require("admin")
-    user = user_id(segment)
+    user = user_id(user)
     override = Override(f"override:{user}", user, data.action, system_clock(), data.reason)
     await desk.put(override)
     return Response(content=override, headers=_NO_STORE)
 
 
-@delete("/v1/overrides/{segment:str}", status_code=204, responses=KEY_PROBLEMS)
-async def delete_override(segment: UserSegment, caller: Caller, desk: ControlDesk) -> None:
+@delete("/v1/overrides/{user:str}", status_code=204, responses=KEY_PROBLEMS)
+async def delete_override(user: UserSegment, caller: Caller, desk: ControlDesk) -> None:
     """Take an override back: what the account does counts as anybody's."""
     caller.require("admin")
-    user = user_id(segment)
+    user = user_id(user)
     if desk.table.get(f"override:{user}", Override) is None:
         raise NotFoundError(f"there is no override for {user!r}")
     await desk.delete(f"override:{user}")

@@ -46,44 +46,44 @@ def _returns(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
 _decode_details = msgspec.json.Decoder(Details).decode
 
 
-@get("/v1/users/{segment:str}", responses=_returns(ScoreDocument, "The score document."))
-async def get_user(segment: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
+@get("/v1/users/{user:str}", responses=_returns(ScoreDocument, "The score document."))
+async def get_user(user: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
     """Return the score document of a user, as the worker wrote it."""
-    return document_response(await _document(service, user_id(segment)), if_none_match)
+    return document_response(await _document(service, user_id(user)), if_none_match)
 
 
-@get("/v1/users/{segment:str}/score", responses=_returns(Score, "The score alone."))
-async def get_score(segment: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
+@get("/v1/users/{user:str}/score", responses=_returns(Score, "The score alone."))
+async def get_score(user: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
     """Return the score of a user without what stands behind it."""
-    document = await _document(service, user_id(segment))
+    document = await _document(service, user_id(user))
     return document_response(Document(score_content(document), document.version), if_none_match)
 
 
-@get("/v1/users/{segment:str}/explain", responses=_returns(Details, "Who and what stands behind the score."))
-async def get_details(segment: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
+@get("/v1/users/{user:str}/explain", responses=_returns(Details, "Who and what stands behind the score."))
+async def get_details(user: UserSegment, service: Service, if_none_match: IfNoneMatch = None) -> Response[bytes]:
     """Return the top actors, posts and tags of a user, and what each factor adds to the score."""
-    return document_response(await _details(service, user_id(segment)), if_none_match)
+    return document_response(await _details(service, user_id(user)), if_none_match)
 
 
-@get("/v1/users/{segment:str}/moments", responses=_returns(Moments, "The posts that earned the most engagement."))
-async def get_moments(segment: UserSegment, service: Service) -> Response[Moments]:
+@get("/v1/users/{user:str}/moments", responses=_returns(Moments, "The posts that earned the most engagement."))
+async def get_moments(user: UserSegment, service: Service) -> Response[Moments]:
     """Return a user's posts that earned most within any window, with the points that each is worth, the most first."""
-    details = _decode_details((await _details(service, user_id(segment))).content)
+    details = _decode_details((await _details(service, user_id(user))).content)
     content = Moments(details.user, details.moments, details.version, details.as_of)
     return Response(content=content, headers={"Cache-Control": CACHE_CONTROL})
 
 
-@get("/v1/users/{segment:str}/influencers", responses=_returns(Peers, "Those whom the user engages with."))
-async def get_influencers(segment: UserSegment, service: Service, limit: Limit = 20) -> Response[Peers]:
+@get("/v1/users/{user:str}/influencers", responses=_returns(Peers, "Those whom the user engages with."))
+async def get_influencers(user: UserSegment, service: Service, limit: Limit = 20) -> Response[Peers]:
     """Return those who influence a user: whom the user engages with most."""
-    user = user_id(segment)
+    user = user_id(user)
     return await _peers(service, user, await service.store.influencers(user, limit))
 
 
-@get("/v1/users/{segment:str}/influencees", responses=_returns(Peers, "Those who engage with the user."))
-async def get_influencees(segment: UserSegment, service: Service, limit: Limit = 20) -> Response[Peers]:
+@get("/v1/users/{user:str}/influencees", responses=_returns(Peers, "Those who engage with the user."))
+async def get_influencees(user: UserSegment, service: Service, limit: Limit = 20) -> Response[Peers]:
     """Return those whom a user influences: who engages with the user most."""
-    user = user_id(segment)
+    user = user_id(user)
     details = _decode_details((await _details(service, user)).content)
     return await _peers(service, user, [(actor.actor, actor.count) for actor in details.actors[:limit]])
 

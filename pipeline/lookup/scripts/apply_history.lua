@@ -14,6 +14,30 @@ local pack, unpack_from, sub = struct.pack, struct.unpack, string.sub
 local users, versions, times, scores, numbers, told = column(), column(), column(), column(), column(), column()
 local outbox = {}
 
+-- What stands in Redis of each key, false where nothing does, and what is to be written: read and written by one command
+-- each, since a command costs more than its work.
+local held, written = {}, {}
+
+local function hold(prefix)
+  local names = {}
+  for i = 1, count do names[i] = prefix .. ARGV[users + i] end
+  local found = call('MGET', unpack(names))
+  for i = 1, count do held[names[i]] = found[i] end
+end
+
+local function write(key, value)
+  held[key], written[key] = value, value
+end
+
+local function write_all()
+  local pairs_of = {}
+  for key, value in pairs(written) do
+    local size = #pairs_of
+    pairs_of[size + 1], pairs_of[size + 2] = key, value
+  end
+  if #pairs_of > 0 then call('MSET', unpack(pairs_of)) end
+end
+
 local function point(time, score) return pack('>I6I2', time, score) end
 
 local function point_at(series, index)
@@ -85,7 +109,7 @@ end
 
 -- The user's place among those of each topic; apply_details.lua says which. `score` in hundredths, nil: no place.
 local function rank_in_topics(user, score)
-  local topics = call('GET', 'clout:topics:' .. user)
+  local topics = held['clout:topics:' .. user]
   for slug in string.gmatch(topics or '', '[^\31]+') do
     if score then call('ZADD', 'clout:topic:' .. slug, score / 100, user) else call('ZREM', 'clout:topic:' .. slug, user) end
   end
@@ -94,7 +118,9 @@ end
 local function delete(key, i)
   local user, number = ARGV[users + i], KLOUT_ID .. ARGV[numbers + i]
   if call('GET', number) == user then call('DEL', number) end
-  if call('DEL', key) == 0 then return '0' end
+  if not held[key] then return '0' end
+  call('DEL', key)
+  held[key], written[key] = false, nil
   rank_in_topics(user, nil)
   if ARGV[told + i] == '1' then tell(0, 0, 0, 0, user) end
   return '1'
@@ -108,10 +134,10 @@ local function apply(i)
   if not version then return delete(key, i) end
   local time, score = tonumber(ARGV[times + i]), tonumber(ARGV[scores + i])
   newest_as_of = math.max(newest_as_of, time)
-  local old = call('GET', key)
+  local old = held[key]
   if not old then
     claim(ARGV[numbers + i], user)
-    call('SET', key, pack('>I8', version) .. point(time, score))
+    write(key, pack('>I8', version) .. point(time, score))
     rank_in_topics(user, score)
     return '1'
   end
@@ -129,13 +155,18 @@ local function apply(i)
   end
   if version > old_version then series = pack('>I8', version) .. sub(series, 9) end
   if series == old then return '0' end
-  call('SET', key, series)
+  write(key, series)
   if time >= last_time and score ~= last_score then rank_in_topics(user, score) end
   return '1'
 end
 
 local fates = {}
-for i = 1, count do fates[i] = apply(i) end
+if count > 0 then
+  hold(HISTORY)
+  hold('clout:topics:')
+  for i = 1, count do fates[i] = apply(i) end
+  write_all()
+end
 for _, entry in ipairs(outbox) do call('XADD', OUTBOX, '*', 'told', entry) end
 if newest_as_of > tonumber(call('GET', AS_OF) or '0') then call('SET', AS_OF, string.format('%.0f', newest_as_of)) end
 return finish(fates)

@@ -1,11 +1,12 @@
 -- What the scripts of all outlets share: a chunk's offsets, and its records by columns.
 --
--- ARGV: quiet, newest, count of ranges, then per range: field, position, next;
+-- ARGV[1], packed: quiet, newest, count of ranges, then per range: field, position, next;
 --       count of records, then each column whole, then what some records have more of.
 -- Returns false, and writes nothing, when Redis has not all that was written before a range: it was lost.
 
 local SINK = 'clout:sink'
 local call = redis.call
+local ARGV = cmsgpack.unpack(ARGV[1])
 
 local quiet = ARGV[1] == '1'
 local newest = tonumber(ARGV[2])

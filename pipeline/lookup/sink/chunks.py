@@ -5,13 +5,19 @@ A chunk covers a range of offsets of each partition in it, from where the range 
 Of several records of a subject in one fetch only the newest is written: the others would be replaced at once.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Final
 
 import msgspec
 
 from pipeline.lookup.sink.outlet import Argument, Outlet, Record, Write
+
+_pack = msgspec.msgpack.Encoder().encode
+_TEXT: Final = struct.Struct(">BI")
+"""The head of a text of MessagePack, up to 4 GB; Redis knows none of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +49,27 @@ class Chunk:
     ranges: list[Range] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
 
-    def arguments(self, *, quiet: bool) -> list[Argument]:
-        """Return the script's arguments; a `quiet` chunk appends nothing to a stream."""
-        newest = max((write.time for write in self.writes), default=0)
-        arguments: list[Argument] = [int(quiet), newest, *range_arguments(self.ranges), len(self.writes)]
-        for column in zip(*[write.columns for write in self.writes], strict=True):
-            arguments += column
-        arguments += chain.from_iterable([write.rest for write in self.writes])
-        return arguments
 
+def packed(ranges: Sequence[Range], writes: Sequence[Write], *, quiet: bool) -> bytes:
+    """
+    Return what a script takes; a `quiet` one appends nothing to a stream.
 
-def range_arguments(ranges: Sequence[Range]) -> list[Argument]:
-    """Return ranges as every script takes them."""
-    arguments: list[Argument] = [len(ranges)]
+    It is one argument: thousands of them cost client and server more than all that is done with them.
+    """
+    newest = max((write.time for write in writes), default=0)
+    values: list[Argument] = [int(quiet), newest, len(ranges)]
     for part in ranges:
-        arguments += (part.field, part.position, part.next)
-    return arguments
+        values += (part.field, part.position, part.next)
+    values.append(len(writes))
+    for column in zip(*[write.columns for write in writes], strict=True):
+        values += column
+    values += chain.from_iterable([write.rest for write in writes])
+    return _pack([value if isinstance(value, str) else _text(value) for value in values])
+
+
+def _text(value: Argument) -> msgspec.Raw | str:
+    """Return a number as text, since Lua would write it in its own way, and bytes as the text that Redis can unpack."""
+    return msgspec.Raw(_TEXT.pack(0xDB, len(value)) + value) if isinstance(value, bytes) else str(value)
 
 
 @dataclass(slots=True)

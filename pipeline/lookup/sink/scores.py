@@ -10,6 +10,8 @@ from pipeline.lookup.sink.outlet import Outlet, Record, Write, tombstone_user
 from schemas import Change, native_of, network_of
 
 _SEPARATOR: Final = "\x1f"
+_PER_CALL: Final = 100
+"""More would cost Redis more for each, and keep it from readers for 10 ms."""
 _PERSON: Final = "\x1e"
 """Stands before the person that an account belongs to."""
 
@@ -82,4 +84,4 @@ def _shape(head: _Head) -> str:
     return _SEPARATOR.join([handle, *sorted(head.networks)]) + person
 
 
-SCORES: Final = Outlet("scores", score_write, Script("apply_scores", "reach"), per_call=500)
+SCORES: Final = Outlet("scores", score_write, Script("apply_scores", "reach"), per_call=_PER_CALL)

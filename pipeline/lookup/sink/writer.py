@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from pipeline.lookup import keys
 from pipeline.lookup.scripts import FINISH_REBUILD, Script
-from pipeline.lookup.sink.chunks import Chunk, Range, range_arguments
+from pipeline.lookup.sink.chunks import Chunk, Range, packed
 
 _CHECK: Final = Script("check", "reach")
 
@@ -60,7 +60,8 @@ class Writer:
             LostError: Redis has not everything before this chunk.
             redis.exceptions.RedisError: Redis is away; the chunk may be written again without harm.
         """
-        fates: bytes | None = await chunk.outlet.script.run(self._redis, *chunk.arguments(quiet=self.rebuilding))
+        argument = packed(chunk.ranges, chunk.writes, quiet=self.rebuilding)
+        fates: bytes | None = await chunk.outlet.script.run(self._redis, argument)
         if fates is None:
             raise LostError
         return fates
@@ -72,7 +73,7 @@ class Writer:
         Raises:
             LostError: It has not.
         """
-        if await _CHECK.run(self._redis, 1, 0, *range_arguments(ranges), 0) is None:
+        if await _CHECK.run(self._redis, packed(ranges, (), quiet=True)) is None:
             raise LostError
 
     async def finish_rebuild(self) -> bool:
