@@ -2,21 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from pipeline.errors import BrokerUnavailableError
+from pipeline.fetches import Fetched, next_fetches
 from pipeline.kafka import client_options, connected
 from pipeline.settings import Settings
+from pipeline.state.records import Records
 
 FETCH_BYTES: Final = 8 << 20
 """Of one partition at once."""
 STALL_S: Final = 30.0
 """Without any progress for this long the broker is asked no further."""
+_POLL_MS: Final = 200
+
+_T = TypeVar("_T")
 
 
 class LogReader:
@@ -94,6 +99,37 @@ class LogReader:
         Raises:
             BrokerUnavailableError: It answers no more.
         """
+        async for partition, records in self._read(self._records, starts, until):
+            yield partition, records
+
+    async def runs(
+        self, starts: Mapping[TopicPartition, int], until: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[tuple[TopicPartition, Records]]:
+        """
+        Yield what `read` does, in columns instead of objects: much faster, and without headers.
+
+        Raises:
+            BrokerUnavailableError: It answers no more.
+            CorruptRecordException: A record batch does not hold what its header says.
+        """
+        async for partition, fetched in self._read(self._fetches, starts, until):
+            run = fetched.records()
+            if len(run):
+                yield partition, run
+
+    async def _records(self) -> Mapping[TopicPartition, list[ConsumerRecord]]:
+        found: Mapping[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(timeout_ms=_POLL_MS)
+        return found
+
+    async def _fetches(self) -> Mapping[TopicPartition, Fetched]:
+        return await next_fetches(self._consumer._fetcher, self._consumer.assignment(), _POLL_MS / 1000)  # noqa: SLF001
+
+    async def _read(
+        self,
+        poll: Callable[[], Awaitable[Mapping[TopicPartition, _T]]],
+        starts: Mapping[TopicPartition, int],
+        until: Mapping[TopicPartition, int] | None,
+    ) -> AsyncIterator[tuple[TopicPartition, _T]]:
         consumer = self._consumer
         consumer.assign(list(starts))
         ends = until or await self.ends(list(starts))
@@ -103,7 +139,7 @@ class LogReader:
         consumer.pause(*(starts.keys() - waiting))
         progressed = time.monotonic()
         while waiting:
-            for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+            for partition, records in (await poll()).items():
                 progressed = time.monotonic()
                 yield partition, records
             done = {

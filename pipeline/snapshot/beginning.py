@@ -14,6 +14,7 @@ from pipeline.snapshot.blocks import Rows
 from pipeline.snapshot.file import read_blocks
 from pipeline.snapshot.outline import Outline
 from pipeline.state.origin import ORIGIN_KEY, Origin, decode_origin, hold_ids
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
@@ -43,7 +44,8 @@ class Beginning:
         for block in read_blocks(self.path):
             if isinstance(block, Rows) and (not self.outline.same or block.partition == number):
                 places = self.outline.numbers_of_rows(block)
-                restore.add([row for row, place in zip(block.rows, places, strict=True) if place == number])
+                rows = [row for row, place in zip(block.rows, places, strict=True) if place == number]
+                restore.add(*Packed.of_pairs(rows))
         restore.finish(positions)
         hold_ids(part, self.outline.ids[number], positions)
         part.as_of = max(part.as_of, head.as_of)

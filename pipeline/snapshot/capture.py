@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from aiokafka import TopicPartition
-from aiokafka.structs import ConsumerRecord
 from numpy.typing import NDArray
 
 from pipeline.clock import system_clock
@@ -83,11 +82,11 @@ class _Captured:
     offsets: dict[int, list[NDArray[np.int64]]] = field(default_factory=dict)
     hashes: dict[int, list[NDArray[np.uint32]]] = field(default_factory=dict)
 
-    def note(self, source: int, records: list[ConsumerRecord]) -> None:
+    def note(self, source: int, run: Records) -> None:
         """Remember the users of some records, for the ids among them."""
         if source < PROFILES:
-            self.offsets.setdefault(source, []).append(np.array([record.offset for record in records], np.int64))
-            self.hashes.setdefault(source, []).append(murmur2([record.key or b"" for record in records]))
+            self.offsets.setdefault(source, []).append(run.offsets)
+            self.hashes.setdefault(source, []).append(murmur2([key or b"" for key in run.keys]))
 
     def ids(self) -> Iterator[OriginIds]:
         """Yield the ids that new records may repeat, with their users."""
@@ -154,8 +153,8 @@ class _Reading:
 
     async def _read_changelog(self) -> None:
         begins = await self._reader.begins([self._tp(CHANGELOG.name, number) for number in self._numbers])
-        async for tp, records in self._reader.read(begins):
-            self._restores[tp.partition].add([(record.key or b"", record.value) for record in records])
+        async for tp, run in self._reader.runs(begins):
+            self._restores[tp.partition].add(run.keys, run.values)
 
     async def _read_log(self, captured: dict[int, _Captured]) -> None:
         """Remember the ids within the horizon before the positions, and fold what lies behind them."""
@@ -172,8 +171,8 @@ class _Reading:
                     "only: records in between are gone. Its retention is too short for how far the worker is behind"
                 )
             starts[tp] = max(begins[tp], position - span) if source < PROFILES else position
-        async for tp, records in self._reader.read(starts):
-            self._take(captured[tp.partition], self._source(tp), records)
+        async for tp, run in self._reader.runs(starts):
+            self._take(captured[tp.partition], self._source(tp), run)
         for tp in tps:
             part = captured[tp.partition].partition
             source, end = self._source(tp), await self._reader.position(tp)
@@ -192,27 +191,15 @@ class _Reading:
         return SOURCE_OF[tp.topic.removeprefix(self._settings.topic_prefix)]
 
     @staticmethod
-    def _take(captured: _Captured, source: int, records: list[ConsumerRecord]) -> None:
+    def _take(captured: _Captured, source: int, run: Records) -> None:
         part = captured.partition
-        captured.note(source, records)
+        captured.note(source, run)
         position = int(part.positions[source])
-        before = [record for record in records if record.offset < position]
-        if before:
-            part.remember(source, _run_of(before, before[0].offset))
-        after = records[len(before) :]
-        if after:
-            part.fold(source, _run_of(after, position))
-
-
-def _run_of(records: list[ConsumerRecord], first: int) -> Records:
-    return Records.of(
-        first,
-        records[-1].offset + 1,
-        [record.offset for record in records],
-        [record.timestamp for record in records],
-        [record.key for record in records],
-        [record.value for record in records],
-    )
+        before, after = run.before(position), run.since(position)
+        if len(before):
+            part.remember(source, before)
+        if len(after):
+            part.fold(source, after)
 
 
 def write_partition(writer: SnapshotWriter, part: Partition, ids: Iterable[OriginIds]) -> None:

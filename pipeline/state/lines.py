@@ -2,7 +2,7 @@
 Lines: who acted on what, as text, for each event of a small row.
 
 Actor, object and tags stand in a line as they stand in JSON: control characters are escaped there, so that a tab
-separates fields and a newline lines. A line is padded with newlines to units of 16 bytes, so that numpy can move it;
+separates fields and a newline lines. A line is padded with newlines to units of 8 bytes, so that numpy can move it;
 empty lines say nothing. A row keeps its newest lines, `LINES_LIMIT` units at most: how often an actor engaged, its
 events still count exactly.
 """
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pipeline.state.compiled import compiled
 from pipeline.state.xxh64 import digest_of
 
-UNIT: Final = np.dtype("V16")
+UNIT: Final = np.dtype("V8")
 """What lines are padded to."""
 
-LINES_LIMIT: Final = 128
+LINES_LIMIT: Final = 256
 """Units of text a row keeps: 2 KiB, some twenty lines."""
 
 

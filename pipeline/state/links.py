@@ -5,7 +5,7 @@ Both are few beside the engagements, so they are read one at a time. The last id
 compaction leaves of the topic; of an account's contributions to a person the newest, whatever the order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.state.events import TIME_LAST_MS
 from pipeline.state.linking import Linking, Outcome, Part
+from pipeline.state.packed import Packed
 from pipeline.state.records import Records, Refusal
 from pipeline.state.row_index import RowIndex
 from pipeline.state.sources import CONTRIBUTIONS, IDENTITIES
@@ -35,8 +36,8 @@ class Rows(Protocol):
     owed: NDArray[np.bool_]
     applied: NDArray[np.int64] | None
 
-    def add_rows(self, keys: Sequence[bytes]) -> None:
-        """Make rows."""
+    def add_rows(self, keys: Packed) -> NDArray[np.int64]:
+        """Return the rows of ids, new ones where there are none."""
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ def _flaw(key: bytes, user: str, other: str) -> tuple[Reason, str] | None:
 
 def _row(rows: Rows, key: bytes, *, make: bool) -> int | None:
     if key not in rows.index and make:
-        rows.add_rows([key])
+        rows.add_rows(Packed.of([key]))
     return rows.index.get(key)
 
 

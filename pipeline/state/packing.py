@@ -1,13 +1,26 @@
 """From scanned records to packed events."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring import weights
 from pipeline.state.events import AGE_LAST, EVENT, MUTUAL, NTH_LAST, NTH_UNKNOWN, SELF
 from pipeline.state.sources import POST_KIND
+from pipeline.state.xxh64 import digest_of
 
 _DAY_MS = 86_400_000
+
+_NETWORKS: Final = sorted((digest_of(name.encode()), weights.network_index(name)) for name in weights.NETWORKS)
+_DIGESTS: Final = np.array([digest for digest, _ in _NETWORKS], np.uint64)
+_NUMBERS: Final = np.array([number for _, number in _NETWORKS], np.int16)
+
+
+def network_numbers(digests: NDArray[np.uint64]) -> NDArray[np.int16]:
+    """Return the places in `weights.NETWORKS` of networks, by the digests of their names; 0 for one that is unknown."""
+    at = np.minimum(np.searchsorted(_DIGESTS, digests), len(_DIGESTS) - 1)
+    return np.where(_DIGESTS[at] == digests, _NUMBERS[at], np.int16(0))
 
 
 def pack_engagements(events: NDArray[np.void], kind: int, network: NDArray[np.int64]) -> NDArray[np.void]:

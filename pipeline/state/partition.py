@@ -5,14 +5,12 @@ The state is a pure function of the log's records, whatever the batches: no cloc
 `fold` stages a run of records; `settle` applies what is staged, so that arrays are touched once for many runs.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import weights
 from pipeline.scoring.spikes import SPIKES, SpikeConfig
 from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
@@ -26,7 +24,8 @@ from pipeline.state.lines import lines_of, told
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
 from pipeline.state.moments import Moments, timed
-from pipeline.state.packing import pack_engagements, pack_posts
+from pipeline.state.packed import Packed
+from pipeline.state.packing import network_numbers, pack_engagements, pack_posts
 from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
 from pipeline.state.row_index import RowIndex, RowNames
@@ -305,7 +304,7 @@ class Partition:
         keys = [decoded.records.keys[place] or b"" for place in places]
         fresh = list(dict.fromkeys(keys))
         bad = {key for key in fresh if not is_user_id(key.decode())}
-        self.add_rows([key for key in fresh if key not in bad] if bad else fresh)
+        self.add_rows(Packed.of([key for key in fresh if key not in bad] if bad else fresh))
         rows[unknown] = self.index.find(decoded.keys.select(unknown))
         if not bad:
             return decoded, rows
@@ -316,15 +315,15 @@ class Partition:
                 )
         return decoded.take(np.flatnonzero(rows >= 0)), rows[rows >= 0]
 
-    def add_rows(self, keys: Sequence[bytes]) -> None:
-        """Make a row for each of some user ids that have none."""
-        first, end = len(self), len(self) + len(keys)
+    def add_rows(self, keys: Packed) -> NDArray[np.int64]:
+        """Return the row of each of some user ids, [n]: a new one where there is none."""
+        first, rows, end = len(self), self.index.add(keys), len(self)
         if end > self._room:
-            self._grow(max(256, end, self._room + self._room // 4))
-        self.index.add(keys)
-        self.network[first:end] = [weights.network_index(key.partition(b":")[0].decode()) for key in keys]
+            self._grow(max(256, end, self._room + self._room // 8))
+        self.network[first:end] = network_numbers(self.index.network_digests(first))
         self.large[first:end] = -1
         self.emitted[first:end] = np.nan
+        return rows
 
     def _grow(self, room: int) -> None:
         for name in ("network", "large", "last", "emitted", "generation", "dirty", "owed"):

@@ -30,7 +30,10 @@ class Profiles:
 
     def put(self, row: int, profile: Profile) -> None:
         """Hold a profile, instead of any other."""
-        self._texts[row] = _ENCODER.encode(profile)
+        self._put(row, profile, _ENCODER.encode(profile))
+
+    def _put(self, row: int, profile: Profile, text: bytes) -> None:
+        self._texts[row] = text
         self._followers.pop(row, None)
         if profile.followers is not None:
             # Absurd counts are the model's to judge, but they must fit.
@@ -54,7 +57,7 @@ class Profiles:
     def restore(self, rows: Sequence[int], parts: Sequence[bytes]) -> None:
         """Hold what `encode` wrote; msgspec's errors are ValueErrors."""
         for row, part in zip(rows, parts, strict=True):
-            self.put(row, _DECODER.decode(part))
+            self._put(row, _DECODER.decode(part), part)
 
     def forget(self, rows: Sequence[int]) -> None:
         """Hold no profile for rows."""

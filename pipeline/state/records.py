@@ -65,14 +65,16 @@ class Records:
     def since(self, position: int) -> "Records":
         """Return the part at `position` and after it."""
         start = int(np.searchsorted(self.offsets, position))
-        return Records(
-            first=position,
-            end=self.end,
-            offsets=self.offsets[start:],
-            timestamps=self.timestamps[start:],
-            keys=self.keys.select(slice(start, None)),
-            values=self.values.select(slice(start, None)),
-        )
+        return self._cut(position, self.end, slice(start, None))
+
+    def before(self, position: int) -> "Records":
+        """Return the part before `position`."""
+        end = int(np.searchsorted(self.offsets, position))
+        return self._cut(self.first, min(position, self.end), slice(end))
+
+    def _cut(self, first: int, end: int, part: slice) -> "Records":
+        columns = (self.offsets[part], self.timestamps[part], self.keys.select(part), self.values.select(part))
+        return Records(first, end, *columns)
 
     def refusal(self, place: int, reason: Reason, detail: str) -> Refusal:
         """Refuse a record."""

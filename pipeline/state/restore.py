@@ -5,12 +5,11 @@ Of the records of a row the last of the highest generation counts: a worker that
 up and written late.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pipeline.errors import ContractError
@@ -25,6 +24,7 @@ from pipeline.state.codec import (
     header,
     meta,
 )
+from pipeline.state.compiled import compiled
 from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
@@ -36,10 +36,9 @@ from pipeline.state.profiles import Profiles
 from pipeline.state.sections import HEAD, restore_sections
 from pipeline.state.sources import SOURCES
 
-Record = tuple[bytes, bytes]
-_FIRST_USER: Final = b"\x01"
-"""No user id comes before it: what does is the partition's own."""
-_LENGTHS: Final = ("body", "text", "sections")
+_FIRST_USER: Final = 1
+"""No user id begins with a lesser byte: what does is the partition's own."""
+_PARTS: Final = ("body", "text", "sections")
 
 
 class Restore:
@@ -49,13 +48,16 @@ class Restore:
         self.partition = partition
         self.origin_ids: list[OriginIds] = []
         """Of the log that this one began from."""
+        self._seen = 0
+        self._last = np.zeros(0, np.int64)
+        """[rows] which of all records that were added counts for each row, plus 1."""
         self._planned = np.zeros(0, np.bool_)
-        self._large: dict[int, tuple[int, bytes]] = {}
-        """By row: as_of (Unix ms) and body of each large row."""
-        self._overwritten: set[int] = set()
+        self._overwritten = np.zeros(0, np.bool_)
+        """[rows] whose last record is of a lower generation than another."""
+        self._large: dict[int, _Large] = {}
         self._meta_generation = 0
 
-    def add(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def add(self, keys: Packed, values: Packed) -> None:
         """
         Take records in the order of the log.
 
@@ -66,24 +68,26 @@ class Restore:
         part = self.partition
         if part.applied is None:
             part.applied = np.zeros((part.room, len(SOURCES)), np.int64)
-        rows: list[Record] = []
-        for key, value in records:
-            if key < _FIRST_USER:
-                self._add_inner(key, value or b"")
-            elif value is not None:
-                rows.append((key, value))
-            else:
-                self._add_rows(rows)
-                rows = []
-                self._drop(key)
-        self._add_rows(rows)
+        is_inner = (keys.lengths == 0) | (keys.buffer[keys.starts] < _FIRST_USER)
+        for i in np.flatnonzero(is_inner).tolist():
+            self._add_inner(keys[i] or b"", values[i] or b"")
+        is_row = ~is_inner & (values.starts >= 0)
+        first = 0
+        for i in [*np.flatnonzero(~is_inner & ~is_row).tolist(), len(keys)]:
+            places = first + np.flatnonzero(is_row[first:i])
+            if len(places):
+                self._add_rows(keys.select(places), values.select(places))
+            if i < len(keys):
+                self._drop(keys[i] or b"")
+            first = i + 1
 
     def _drop(self, key: bytes) -> None:
-        for row in drop_rows(self.partition, [key.decode()]).tolist():
+        rows = drop_rows(self.partition, [key.decode()])
+        for row in rows.tolist():
             self._large.pop(row, None)
-            self._overwritten.discard(row)
-            # Nothing is owed of it.
-            self._planned[row] = True
+        self._overwritten[rows] = False
+        # Nothing is owed of it.
+        self._planned[rows] = True
 
     def _add_inner(self, key: bytes, value: bytes) -> None:
         if key == META_KEY:
@@ -118,48 +122,51 @@ class Restore:
         part.counted[:sources] = rest[:sources]
         part.fates[:] = rest[sources:]
 
-    def _add_rows(self, records: list[Record]) -> None:
-        if not records:
-            return
-        part = self.partition
-        read = _read(records)
-        index = part.index
-        packed = Packed.of(read.keys)
-        unknown = np.flatnonzero(index.find(packed) < 0)
-        part.add_rows(list(dict.fromkeys(read.keys[i] for i in unknown.tolist())))
-        rows = index.find(packed)
-        winners, late = _winners(rows, read.headers["generation"], part.generation)
-        self._overwritten.difference_update(rows.tolist())
-        self._overwritten.update(late)
-        self._put(rows[winners], read.select(winners))
+    def _add_rows(self, keys: Packed, values: Packed) -> None:
+        part, known = self.partition, len(self.partition)
+        values = _upgraded(keys, values)
+        read = _Rows(keys, values, _headers(keys, values))
+        rows = part.add_rows(keys)
+        self._make_room()
+        first, self._seen = self._seen + 1, self._seen + len(rows)
+        generation = np.ascontiguousarray(read.headers["generation"])
+        _compete(rows, generation, first, part.generation, self._last, self._overwritten)
+        winners = np.flatnonzero(self._last[rows] == np.arange(first, self._seen + 1))
+        rows, read = rows[winners], read.select(winners)
+        before = rows[rows < known].tolist()
+        for section in part.sections if before else ():
+            section.forget(before)
+        self._put(rows, read)
+
+    def _make_room(self) -> None:
+        room = self.partition.room
+        if len(self._last) < room:
+            for name in ("_last", "_planned", "_overwritten"):
+                column = getattr(self, name)
+                grown = np.zeros(room, column.dtype)
+                grown[: len(column)] = column
+                setattr(self, name, grown)
 
     def _put(self, rows: NDArray[np.int64], read: "_Rows") -> None:
         part, headers = self.partition, read.headers
+        assert part.applied is not None
         part.as_of = max(part.as_of, int(headers["as_of"].max(initial=0)))
-        part.generation[rows] = headers["generation"]
         part.last[rows] = headers["last"]
         part.emitted[rows] = headers["emitted"]
-        assert part.applied is not None
         part.applied[rows] = headers["positions"]
-        if len(self._planned) < part.room:
-            self._planned = np.concatenate([self._planned, np.zeros(part.room - len(self._planned), np.bool_)])
         self._planned[rows] = headers["planned"]
-        restore_sections(part.sections, read.keys, rows.tolist(), read.sections)
+        bodies, texts, sections = read.parts()
+        some = np.flatnonzero(sections.lengths)
+        restore_sections(part.sections, read.keys.select(some), rows[some].tolist(), sections.select(some))
         is_large = headers["tier"] == LARGE
-        part.small_rows.clear(rows[is_large])
-        small = read.select(np.flatnonzero(~is_large))
-        _check_lines(small)
-        part.small_rows.replace(rows[~is_large], small.bodies, small.texts)
-        for row in rows[~is_large].tolist() if self._large else ():
+        small, large = np.flatnonzero(~is_large), np.flatnonzero(is_large)
+        for row in rows[small].tolist() if self._large else ():
             self._large.pop(row, None)
-            part.evidence.pop(row, None)
-        for i in np.flatnonzero(is_large).tolist():
-            row = int(rows[i])
-            self._large[row] = int(headers["as_of"][i]), read.bodies[i]
-            try:
-                part.evidence[row] = Evidence.decode(read.texts[i])
-            except msgspec.MsgspecError as exc:
-                raise ContractError(f"the changelog's row {read.keys[i]!r} cannot be read: {exc}") from exc
+        _check_lines(read.keys.select(small), texts.select(small))
+        part.small_rows.replace(rows[small], bodies.select(small), texts.select(small))
+        part.small_rows.clear(rows[large])
+        for i in large.tolist():
+            self._large[int(rows[i])] = _Large(int(headers["as_of"][i]), bodies[i] or b"", texts[i] or b"")
 
     def finish(self, committed: NDArray[np.int64]) -> None:
         """
@@ -184,8 +191,7 @@ class Restore:
         # A round commits after it has emitted: what it planned is out when its offsets are committed.
         part.owed[:n] = ~self._planned[:n] | ahead
         part.spikes.owe(ahead)
-        part.dirty[:n] = False
-        part.dirty[list(self._overwritten)] = True
+        part.dirty[:n] = self._overwritten[:n]
         if not ahead.any():
             part.applied = None
 
@@ -198,54 +204,69 @@ class Restore:
         part.large[rows] = part.large_rows.add_rows(len(rows))
         held = list(self._large.values())
         try:
-            counts, worth, thresholds, samples = decode_large([body for _, body in held])
-        except (ValueError, IndexError) as exc:
+            counts, worth, thresholds, samples = decode_large([each.body for each in held])
+            evidence = [Evidence.decode(each.text) for each in held]
+        except ValueError as exc:
             raise ContractError(f"a large row of the changelog cannot be read: {self._broken()}: {exc}") from exc
-        as_of = np.array([ms for ms, _ in held], np.int64) // 1000
+        as_of = np.array([each.as_of for each in held], np.int64) // 1000
         part.large_rows.restore(part.large[rows].astype(np.int64), as_of, counts, worth, thresholds, samples)
+        part.evidence.update(zip(rows.tolist(), evidence, strict=True))
         self._large.clear()
 
     def _broken(self) -> str:
-        for row, (_, body) in self._large.items():
+        for row, each in self._large.items():
             try:
-                decode_large([body])
-            except (ValueError, IndexError):
+                decode_large([each.body])
+                Evidence.decode(each.text)
+            except ValueError:
                 return repr(self.partition.ids[row])
         return "none by itself"
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows as they were written: headers, structured `HEADER` [n], and what follows them."""
+class _Large:
+    """A large row, to be decoded when it is known that no later record of it counts."""
 
-    keys: list[bytes]
+    as_of: int
+    """Unix ms."""
+    body: bytes
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows as they were written, [n]; headers are structured, `HEADER`."""
+
+    keys: Packed
+    values: Packed
     headers: NDArray[np.void]
-    bodies: list[bytes]
-    texts: list[bytes]
-    sections: list[bytes]
 
     def select(self, places: NDArray[np.int64]) -> "_Rows":
         """Return some rows."""
         if len(places) == len(self.keys):
             return self
-        pieces = [[column[i] for i in places.tolist()] for column in (self.bodies, self.texts, self.sections)]
-        return _Rows([self.keys[i] for i in places.tolist()], self.headers.take(places), *pieces)
+        return _Rows(self.keys.select(places), self.values.select(places), self.headers.take(places))
+
+    def parts(self) -> tuple[Packed, Packed, Packed]:
+        """Return what follows the headers: bodies, texts and sections."""
+        body, text, sections = (self.headers[name].astype(np.int64) for name in _PARTS)
+        start = self.values.starts + HEADER.itemsize
+        ends = (start + body, start + body + text, start + body + text + sections)
+        buffer = self.values.text
+        return Packed(buffer, start, ends[0]), Packed(buffer, ends[0], ends[1]), Packed(buffer, ends[1], ends[2])
 
 
-def _read(records: list[Record]) -> _Rows:
-    records = [_upgraded(key, value) for key, value in records]
-    keys, values = [key for key, _ in records], [value for _, value in records]
-    size = HEADER.itemsize
-    for key, value in records:
-        if len(value) < size:
-            raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
-    headers = np.frombuffer(b"".join([value[:size] for value in values]), HEADER)
-    ends = np.cumsum([headers[name] for name in _LENGTHS], axis=0, dtype=np.int64) + size
-    lengths = np.fromiter(map(len, values), np.int64, len(values))
-    for i in np.flatnonzero(ends[-1] != lengths).tolist():
-        raise ContractError(
-            f"the changelog's row {keys[i]!r} says {ends[-1, i]} bytes in its header and has {lengths[i]}"
-        )
+def _headers(keys: Packed, values: Packed) -> NDArray[np.void]:
+    """Return the headers of rows of today's version, once it is sure that what they say is true."""
+    size, lengths = HEADER.itemsize, values.lengths
+    for i in np.flatnonzero(lengths < size).tolist():
+        raise ContractError(f"the changelog's row {keys[i]!r} is cut off after {lengths[i]} bytes")
+    headers = sliding_window_view(values.buffer, size)[values.starts].view(HEADER)[:, 0]
+    said = np.full(len(headers), size)
+    for name in _PARTS:
+        said += headers[name]
+    for i in np.flatnonzero(said != lengths).tolist():
+        raise ContractError(f"the changelog's row {keys[i]!r} says {said[i]} bytes in its header and has {lengths[i]}")
     for i in np.flatnonzero(headers["tier"] > LARGE).tolist():
         raise ContractError(f"the changelog's row {keys[i]!r} is of tier {headers['tier'][i]}, which was never written")
     for i in np.flatnonzero((headers["tier"] == SMALL) & (headers["body"] % EVENT.itemsize > 0)).tolist():
@@ -253,36 +274,35 @@ def _read(records: list[Record]) -> _Rows:
             f"the changelog's row {keys[i]!r} cannot be read: {headers['body'][i]} bytes of events are no multiple "
             f"of {EVENT.itemsize}"
         )
-    body, text, whole = ends.tolist()
-    return _Rows(
-        keys,
-        headers,
-        [value[size:end] for value, end in zip(values, body, strict=True)],
-        [value[start:end] for value, start, end in zip(values, body, text, strict=True)],
-        [value[start:end] for value, start, end in zip(values, text, whole, strict=True)],
-    )
+    return headers
 
 
-def _check_lines(small: _Rows) -> None:
-    try:
-        b"".join(small.texts).decode()
-    except UnicodeDecodeError:
-        for key, text in zip(small.keys, small.texts, strict=True):
-            try:
-                text.decode()
-            except UnicodeDecodeError as exc:
-                raise ContractError(f"the changelog's row {key!r} cannot be read: {exc}") from exc
+def _check_lines(keys: Packed, texts: Packed) -> None:
+    for i in np.flatnonzero(~texts.is_ascii()).tolist():
+        try:
+            (texts[i] or b"").decode()
+        except UnicodeDecodeError as exc:
+            raise ContractError(f"the changelog's row {keys[i]!r} cannot be read: {exc}") from exc
 
 
-def _upgraded(key: bytes, value: bytes) -> Record:
+def _upgraded(keys: Packed, values: Packed) -> Packed:
+    """Return rows in today's version."""
+    first = values.buffer[values.starts]
+    sources = values.buffer[np.minimum(values.starts + _SOURCES_AT, values.ends)]
+    if ((first == VERSION) & (sources == len(SOURCES)) & (values.lengths > _SOURCES_AT)).all():
+        return values
+    return Packed.of([_upgraded_row(key or b"", value or b"") for key, value in zip(keys, values, strict=True)])
+
+
+def _upgraded_row(key: bytes, value: bytes) -> bytes:
     """
-    Return a record in today's version.
+    Return a row in today's version.
 
     The digests of actors were other ones (XXH3) in version 1: who engages again within 90 days counts once more.
     """
-    if value[:1] == _TODAY and value[3:4] == _SOURCES_TODAY:
-        return key, value
     version, sources = check_version(key, value)
+    if (version, sources) == (VERSION, len(SOURCES)):
+        return value
     layout = header(version, sources)
     size = layout.itemsize
     if len(value) < size:
@@ -296,7 +316,7 @@ def _upgraded(key: bytes, value: bytes) -> Record:
             new[name] = old[name]
     new["version"], new["sources"] = VERSION, len(SOURCES)
     if version > 1:
-        return key, new.tobytes() + value[size:]
+        return new.tobytes() + value[size:]
     profile, body, text = (int(old[name][0]) for name in ("profile", "body", "text"))
     if size + profile + body + text != len(value):
         raise ContractError(
@@ -306,28 +326,35 @@ def _upgraded(key: bytes, value: bytes) -> Record:
     start, end = size + profile, size + profile + body
     lines = value[end:] if old["tier"][0] == LARGE else lines_of_1(value[end:])
     new["text"], new["sections"] = len(lines), len(sections)
-    return key, new.tobytes() + value[start:end] + lines + sections
+    return new.tobytes() + value[start:end] + lines + sections
 
 
-_TODAY: Final = bytes([VERSION])
-_SOURCES_TODAY: Final = bytes([len(SOURCES)])
+_SOURCES_AT: Final = 3
+"""Where a row says of how many sources its positions are."""
 
 
-def _winners(
-    rows: NDArray[np.int64], generation: NDArray[np.uint32], held: NDArray[np.uint32]
-) -> tuple[NDArray[np.int64], list[int]]:
+@compiled
+def _compete(
+    rows: NDArray[np.int64],
+    generation: NDArray[np.uint32],
+    first: int,
+    held: NDArray[np.uint32],
+    last: NDArray[np.int64],
+    overwritten: NDArray[np.bool_],
+) -> None:
     """
-    Find which records count.
+    Note which record counts: of each row the last of the highest generation.
 
-    Returns:
-        Their places, of each row one at most; and the rows whose last record is of a lower generation than another.
+    Args:
+        rows: int64[n], of records in the order of the log.
+        generation: uint32[n], of their writers.
+        first: The number of the first record.
+        held: uint32[rows], the highest generation of each row.
+        last: int64[rows], the number of the record that counts.
+        overwritten: bool[rows], whether one of a lower generation came after it.
     """
-    order = np.argsort(rows, kind="stable")
-    sorted_rows, sorted_generation = rows[order], generation[order]
-    start = np.flatnonzero(np.diff(sorted_rows, prepend=-1))
-    best = np.maximum(np.maximum.reduceat(sorted_generation, start), held[sorted_rows[start]])
-    counts = np.diff(start, append=len(rows))
-    is_best = sorted_generation == np.repeat(best, counts)
-    last = np.maximum.reduceat(np.where(is_best, np.arange(len(rows)), -1), start)
-    ends = start + counts - 1
-    return order[last[last >= 0]], sorted_rows[start[last != ends]].tolist()
+    for i in range(len(rows)):
+        row = rows[i]
+        overwritten[row] = generation[i] < held[row]
+        if not overwritten[row]:
+            held[row], last[row] = generation[i], first + i

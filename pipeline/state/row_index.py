@@ -12,11 +12,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.state.compiled import compiled
-from pipeline.state.packed import Packed
+from pipeline.state.packed import PADDING, Packed
 from pipeline.state.xxh64 import digest_at
 
 _SMALLEST: Final = 1 << 10
+_GROWTH: Final = 1.0625
 _SEED: Final = np.uint64(2)
+_DIGEST: Final = np.uint64(0xFFFF_FFFF)
+"""Half of a digest tells ids apart well enough: their bytes are compared, too."""
+_COLON: Final = ord(":")
+
+
+@compiled
+def _row_at(
+    keys: NDArray[np.uint8],
+    start: int,
+    length: int,
+    digest: np.uint64,
+    table: NDArray[np.int32],
+    digests: NDArray[np.uint32],
+    names: NDArray[np.uint8],
+    name_ends: NDArray[np.uint32],
+) -> tuple[int, int]:
+    """Return the row of an id, -1 if there is none, and the slot where the search ended."""
+    mask = len(table) - 1
+    slot = int(np.int64(digest & np.uint64(mask)))
+    while table[slot] != 0:
+        row = int(table[slot]) - 1
+        if digests[row] == digest:
+            at = int(np.int64(name_ends[row - 1])) if row else 0
+            same = int(np.int64(name_ends[row])) - at == length
+            j = 0
+            while same and j < length:
+                same = names[at + j] == keys[start + j]
+                j += 1
+            if same:
+                return row, slot
+        slot = (slot + 1) & mask
+    return -1, slot
+
+
+@compiled
+def _digest(keys: NDArray[np.uint8], start: int, length: int) -> np.uint64:
+    # 0 is a row that was removed.
+    return max(digest_at(keys, start, length, _SEED) & _DIGEST, np.uint64(1))
 
 
 @compiled
@@ -25,52 +64,77 @@ def _find(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     table: NDArray[np.int32],
-    digests: NDArray[np.uint64],
+    digests: NDArray[np.uint32],
     names: NDArray[np.uint8],
-    name_ends: NDArray[np.int64],
+    name_ends: NDArray[np.uint32],
     found: NDArray[np.int64],
-) -> None:
-    mask = len(table) - 1
+) -> int:
+    """Find the row of each id, -1 where there is none; return how many bytes these have."""
+    unknown = 0
     for i in range(len(ends)):
-        start = starts[i]
-        length = ends[i] - start
-        digest = max(digest_at(keys, start, length, _SEED), np.uint64(1))
-        slot = np.int64(digest & np.uint64(mask))
-        found[i] = -1
-        while table[slot] != 0:
-            row = table[slot] - 1
-            if digests[row] == digest:
-                at = name_ends[row - 1] if row else 0
-                same = name_ends[row] - at == length
-                j = 0
-                while same and j < length:
-                    same = names[at + j] == keys[start + j]
-                    j += 1
-                if same:
-                    found[i] = row
-                    break
-            slot = (slot + 1) & mask
+        length = ends[i] - starts[i]
+        digest = _digest(keys, starts[i], length)
+        found[i], _ = _row_at(keys, starts[i], length, digest, table, digests, names, name_ends)
+        if found[i] < 0:
+            unknown += length
+    return unknown
 
 
 @compiled
-def _insert(table: NDArray[np.int32], digests: NDArray[np.uint64], first: int, end: int) -> None:
+def _add(
+    keys: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    table: NDArray[np.int32],
+    digests: NDArray[np.uint32],
+    names: NDArray[np.uint8],
+    name_ends: NDArray[np.uint32],
+    found: NDArray[np.int64],
+    n: int,
+) -> int:
+    """Number the ids that have no row yet, from n on, and return how many have one then: there is room for all."""
+    used = int(np.int64(name_ends[n - 1])) if n else 0
+    for i in range(len(ends)):
+        if found[i] >= 0:
+            continue
+        length = ends[i] - starts[i]
+        digest = _digest(keys, starts[i], length)
+        # The same id may have come before.
+        row, slot = _row_at(keys, starts[i], length, digest, table, digests, names, name_ends)
+        if row < 0:
+            row = n
+            n += 1
+            for j in range(length):
+                names[used + j] = keys[starts[i] + j]
+            used += length
+            digests[row], name_ends[row], table[slot] = digest, used, row + 1
+        found[i] = row
+    return n
+
+
+@compiled
+def _fill(table: NDArray[np.int32], digests: NDArray[np.uint32], n: int) -> None:
     mask = len(table) - 1
-    for row in range(first, end):
+    for row in range(n):
         if digests[row] == 0:
             continue
-        slot = np.int64(digests[row] & np.uint64(mask))
+        slot = int(np.int64(digests[row]) & mask)
         while table[slot] != 0:
             slot = (slot + 1) & mask
         table[slot] = row + 1
 
 
 @compiled
-def _digest_all(keys: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
-    start = 0
-    for i in range(len(ends)):
-        # 0 is a row that was removed.
-        out[i] = max(digest_at(keys, start, ends[i] - start, _SEED), np.uint64(1))
-        start = ends[i]
+def _network_digests(
+    names: NDArray[np.uint8], name_ends: NDArray[np.uint32], first: int, out: NDArray[np.uint64]
+) -> None:
+    for i in range(len(out)):
+        row = first + i
+        start, end = int(np.int64(name_ends[row - 1])) if row else 0, int(np.int64(name_ends[row]))
+        length = 0
+        while start + length < end and names[start + length] != _COLON:
+            length += 1
+        out[i] = digest_at(names, start, length, np.uint64(0))
 
 
 class RowIndex:
@@ -80,9 +144,9 @@ class RowIndex:
         self._n = 0
         self._table = np.zeros(_SMALLEST, np.int32)
         """A row's number plus 1; 0 is free."""
-        self._digests = np.zeros(0, np.uint64)
-        self._ends = np.zeros(0, np.int64)
-        self._names = np.zeros(0, np.uint8)
+        self._digests = np.zeros(0, np.uint32)
+        self._ends = np.zeros(0, np.uint32)
+        self._names = np.zeros(_SMALLEST, np.uint8)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -95,30 +159,47 @@ class RowIndex:
 
     def find(self, keys: Packed) -> NDArray[np.int64]:
         """Return the row of each id, [n]; -1 where there is none."""
-        found = np.empty(len(keys.ends), np.int64)
-        _find(keys.buffer, keys.starts, keys.ends, self._table, self._digests, self._names, self._ends, found)
+        return self._find(keys)[0]
+
+    def add(self, keys: Packed) -> NDArray[np.int64]:
+        """Return the row of each id, [n]; those that have none are numbered as they come."""
+        found, size = self._find(keys)
+        unknown = int(np.count_nonzero(found < 0))
+        if unknown:
+            self._make_room(unknown, size)
+            columns = (self._table, self._digests, self._names, self._ends)
+            self._n = _add(keys.buffer, keys.starts, keys.ends, *columns, found, self._n)
         return found
 
-    def add(self, keys: Sequence[bytes]) -> None:
-        """Number new ids; none of them may be known, or stand there twice."""
-        packed = Packed.of(keys)
-        n, used = self._n + len(keys), int(self._ends[self._n - 1]) if self._n else 0
-        bytes_used = used + (int(packed.ends[-1]) if len(keys) else 0)
-        if n > len(self._digests):
-            room = max(_SMALLEST, n, len(self._digests) * 5 // 4)
+    def _find(self, keys: Packed) -> tuple[NDArray[np.int64], int]:
+        found = np.empty(len(keys), np.int64)
+        columns = (self._table, self._digests, self._names, self._ends)
+        return found, _find(keys.buffer, keys.starts, keys.ends, *columns, found)
+
+    def _make_room(self, rows: int, size: int) -> None:
+        """Have room for so many more rows, and bytes of their ids."""
+        rows += self._n
+        size += self._used + len(PADDING)
+        # Arrays grow in place, by little: what they have too much of is resident.
+        if rows > len(self._digests):
+            room = max(_SMALLEST, rows, int(len(self._digests) * _GROWTH))
             self._digests.resize(room, refcheck=False)
             self._ends.resize(room, refcheck=False)
-        if bytes_used > len(self._names):
-            self._names.resize(max(_SMALLEST, bytes_used * 5 // 4), refcheck=False)
-        _digest_all(packed.buffer, packed.ends, self._digests[self._n : n])
-        self._ends[self._n : n] = packed.ends + used
-        self._names[used:bytes_used] = packed.buffer[: bytes_used - used]
-        if 2 * n > len(self._table):
-            self._table = np.zeros(4 * len(self._table) if 2 * n <= 4 * len(self._table) else _power(4 * n), np.int32)
-            _insert(self._table, self._digests, 0, n)
-        else:
-            _insert(self._table, self._digests, self._n, n)
-        self._n = n
+        if size > len(self._names):
+            self._names.resize(max(size, int(len(self._names) * _GROWTH)), refcheck=False)
+        if 2 * rows > len(self._table):
+            self._table = np.zeros(_power(2 * rows), np.int32)
+            _fill(self._table, self._digests, self._n)
+
+    @property
+    def _used(self) -> int:
+        return int(self._ends[self._n - 1]) if self._n else 0
+
+    def network_digests(self, first: int) -> NDArray[np.uint64]:
+        """Return the digests of the networks in the ids of row `first` and all after it."""
+        out = np.empty(self._n - first, np.uint64)
+        _network_digests(self._names, self._ends, first, out)
+        return out
 
     def remove(self, row: int) -> None:
         """Forget a row's id: the row has none from now on, and its number goes to nobody else."""
@@ -150,7 +231,7 @@ class RowIndex:
     def names(self, rows: NDArray[np.int64]) -> list[bytes]:
         """Return the ids of rows; b"" for those that were removed."""
         ends = self._ends[rows]
-        starts = np.where(self._digests[rows] == 0, ends, np.where(rows > 0, self._ends[rows - 1], 0))
+        starts = np.where(self._digests[rows] == 0, ends, np.where(rows > 0, self._ends[rows - 1], np.uint32(0)))
         view = self._names.data
         return [bytes(view[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 

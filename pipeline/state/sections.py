@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ContractError, UnsupportedVersionError
+from pipeline.state.packed import Packed
 
 HEAD: Final = Struct("<BI")
 """Tag and length of what follows."""
@@ -43,33 +44,34 @@ def encode_sections(sections: Sequence[Section], rows: NDArray[np.int64]) -> lis
     return out
 
 
-def restore_sections(sections: Sequence[Section], keys: Sequence[bytes], rows: list[int], parts: list[bytes]) -> None:
+def restore_sections(sections: Sequence[Section], keys: Packed, rows: list[int], parts: Packed) -> None:
     """
-    Hold what `encode_sections` wrote of rows, and nothing else.
+    Hold what `encode_sections` wrote of rows.
 
     Raises:
         ContractError: A section cannot be read.
         UnsupportedVersionError: A newer program wrote it.
     """
     found: dict[int, tuple[list[int], list[bytes]]] = {section.tag: ([], []) for section in sections}
-    for key, row, part in zip(keys, rows, parts, strict=True):
-        at = 0
-        while at < len(part):
-            if len(part) - at < HEAD.size:
-                raise ContractError(f"the changelog's row {key!r} ends within a section's head")
-            tag, length = HEAD.unpack_from(part, at)
+    text = parts.text
+    for place, (row, start, end) in enumerate(zip(rows, parts.starts.tolist(), parts.ends.tolist(), strict=True)):
+        at = start
+        while at < end:
+            if end - at < HEAD.size:
+                raise ContractError(f"the changelog's row {keys[place]!r} ends within a section's head")
+            tag, length = HEAD.unpack_from(text, at)
             at += HEAD.size
             if tag not in found:
                 raise UnsupportedVersionError(
-                    f"the changelog's row {key!r} has a section {tag}, which this program does not know: upgrade it"
+                    f"the changelog's row {keys[place]!r} has a section {tag}, which this program does not know: "
+                    "upgrade it"
                 )
-            if length > len(part) - at:
-                raise ContractError(f"the changelog's row {key!r} ends within its section {tag}")
+            if length > end - at:
+                raise ContractError(f"the changelog's row {keys[place]!r} ends within its section {tag}")
             found[tag][0].append(row)
-            found[tag][1].append(part[at : at + length])
+            found[tag][1].append(text[at : at + length])
             at += length
     for section in sections:
-        section.forget(rows)
         held, texts = found[section.tag]
         if held:
             try:

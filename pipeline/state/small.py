@@ -1,12 +1,11 @@
 """Small rows: what happened, event by event, in slabs."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.state.events import EVENT
 from pipeline.state.lines import LINES_LIMIT, UNIT, as_units, newest
+from pipeline.state.packed import Packed
 from pipeline.state.slabs import Slabs
 
 
@@ -58,13 +57,10 @@ class SmallRows:
         """Return the packed events of each row."""
         return cut(self.events.gather(rows).tobytes(), self.events.lengths[rows] * EVENT.itemsize)
 
-    def replace(self, rows: NDArray[np.int64], packed: Sequence[bytes], texts: Sequence[bytes]) -> None:
-        """Hold other events and lines for rows."""
-        counts = np.fromiter(map(len, packed), np.int64, len(packed)) // EVENT.itemsize
-        self.events.replace(rows, counts, np.frombuffer(b"".join(packed), EVENT))
-        units = [as_units(text) for text in texts]
-        counts = np.fromiter(map(len, units), np.int64, len(units))
-        self.lines.replace(rows, counts, np.concatenate(units) if units else np.zeros(0, UNIT))
+    def replace(self, rows: NDArray[np.int64], packed: Packed, texts: Packed) -> None:
+        """Hold other events and lines for rows: [n] each."""
+        self.events.replace_texts(rows, packed, b"\0")
+        self.lines.replace_texts(rows, texts, b"\n")
 
     def clear(self, rows: NDArray[np.int64]) -> None:
         """Forget what rows hold."""
@@ -72,7 +68,7 @@ class SmallRows:
         self.lines.clear(rows)
 
 
-def cut(blob: bytes, lengths: NDArray[np.int64]) -> list[bytes]:
+def cut(blob: bytes, lengths: NDArray[np.int32]) -> list[bytes]:
     """Return consecutive pieces of a text."""
     ends = np.cumsum(lengths).tolist()
     return [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]

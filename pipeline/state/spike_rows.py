@@ -198,10 +198,11 @@ class SpikeRows:
             for number in numbers.tolist():
                 spikes.open.pop(number, None)
         spikes.watch[at], spikes.empty_at[at], self.is_collecting[at] = -1, 0, False
-        for row in rows:
-            self._bursts.pop(row, None)
-            self.told.pop(row, None)
-            spikes.warm.pop(row, None)
+        if self._bursts or self.told or spikes.warm:
+            gone = set(rows)
+            for held in (self._bursts, self.told, spikes.warm):
+                for row in gone.intersection(held):
+                    held.pop(row)
 
     def scrub(self, actors: Sequence[str]) -> list[int]:
         """Take actors out of what spikes are made of, and return the rows that named one of them."""

@@ -4,25 +4,31 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.state.decode import EventDecoder
+from pipeline.state.codec import encode_rows
+from pipeline.state.forgetting import drop_rows
 from pipeline.state.horizon import IdHorizon
-from pipeline.state.lines import lines_of
+from pipeline.state.packed import Packed
+from pipeline.state.partition import Partition
 from pipeline.state.records import Records
-from pipeline.state.row_index import RowIndex
-from schemas import Engagement
+from pipeline.state.restore import Restore
+from pipeline.state.sources import SOURCES
 
 _VALUE: Final = b'{"id":"n:1","kind":"like","network":"n","actor":"n:a","target":"n:b","time":0}'
-_LIMIT: Final = 1024
 _IDS: Final = 2048
 
 
 def warm_up() -> None:
     """Call every compiled function once: from the cache on disk in some tenths of a second, else in some seconds."""
-    decoded = EventDecoder(Engagement, _LIMIT, "like").decode(Records.of(0, 1, [0], [0], [b"n:b"], [_VALUE]), [])
-    lines_of(decoded.buffer, decoded.events)
-    index = RowIndex()
-    index.add([b"n:b"])
-    index.find(decoded.keys)
+    part = Partition(0)
+    source = SOURCES.index("likes")
+    part.fold(source, Records.of(0, 1, [0], [0], [b"n:b"], [_VALUE]))
+    part.settle()
+    rows = np.zeros(1, np.int64)
+    restore = Restore(Partition(0))
+    # The second record takes the place of the first.
+    restore.add(*Packed.of_pairs(encode_rows(part, rows, np.ones(1, np.bool_), 1) * 2))
+    restore.finish(part.positions)
+    drop_rows(part, ["n:b"])
     # So many that the table must grow.
     horizon, some = IdHorizon(_IDS, _IDS), np.arange(1, _IDS)
     horizon.add(some.astype(np.uint64), some.astype(np.uint64), some, some)

@@ -23,6 +23,12 @@ from pipeline.streams.contributions import Contributions
 CHUNK: Final = 16_384
 """Rows looked at in one go: bounds the memory of the features."""
 
+AT_ONCE: Final = 2_048
+"""
+Rows of a partition that a round looks at, those that just changed before all others. After a recovery every row may be
+owed: documents of a million rows at once would hold up news for half a minute, the worker's stop too, and take 2 GB.
+"""
+
 SWEEP_MS: Final = 300_000
 """Event time in which every silent row is looked at once: a score takes minutes to sink by a tenth of a point."""
 
@@ -86,17 +92,12 @@ class Emission:
         since = self._owed_since[:n]
         since[owed & (since < 0)] = now
         self._details_owed[:n] |= part.dirty[:n]
-        dirty = part.dirty[:n]
         if limit is not None:
             # Nobody looks how far these moved: they are due as soon as there is time.
-            self._backlog[:n] |= dirty
+            self._backlog[:n] |= part.dirty[:n]
             looked = self._longest_owed(owed, limit)
-        elif dirty.any():
-            looked = np.flatnonzero(owed & (dirty | self._is_late(part, now) | self._waits(part, now)))
         else:
-            # Nothing happened: time to settle what is owed.
-            self._backlog[:n] |= owed
-            looked = np.flatnonzero(owed)
+            looked = self._waiting(part, now)
         if limit is None:
             looked = np.union1d(looked, self._silent(part))
         out: list[Due] = []
@@ -105,6 +106,21 @@ class Emission:
             if len(due.rows):
                 out.append(due)
         return out
+
+    def _waiting(self, part: Partition, now: int) -> NDArray[np.int64]:
+        """Return the rows to look at, `AT_ONCE` at most: what is news first, then the longest owed."""
+        n = len(part)
+        owed, dirty = part.owed[:n], part.dirty[:n]
+        if not dirty.any():
+            # Nothing happened: time to settle what is owed.
+            self._backlog[:n] |= owed
+        news = owed & (dirty | (self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now)))
+        count = int(np.count_nonzero(news))
+        if count > AT_ONCE:
+            self._backlog[:n] |= news
+            return self._longest_owed(news, AT_ONCE)
+        others = owed & ~news & (self._backlog[:n] | (self._owed_since[:n] + self._settle_ms <= now))
+        return np.union1d(np.flatnonzero(news), self._longest_owed(others, AT_ONCE - count))
 
     def _silent(self, part: Partition) -> NDArray[np.int64]:
         """Return the next rows of the sweep: scores of silent users sink as the log's time moves on."""
@@ -121,18 +137,11 @@ class Emission:
         # What is owed has its own time, and who was never emitted is owed.
         return rows[~part.owed[rows] & ~np.isnan(part.emitted[rows])]
 
-    def _is_late(self, part: Partition, now: int) -> NDArray[np.bool_]:
-        return self._owed_since[: len(part)] + self._settle_ms <= now
-
-    def _waits(self, part: Partition, now: int) -> NDArray[np.bool_]:
-        n = len(part)
-        return self._backlog[:n] | (self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now))
-
     def _longest_owed(self, owed: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
         """Go around the owed rows, so that everyone's turn comes."""
         rows = np.flatnonzero(owed)
-        if len(rows) <= limit:
-            return rows
+        if len(rows) <= limit or not limit:
+            return rows[:limit]
         start = int(np.searchsorted(rows, self._cursor))
         chosen = np.concatenate([rows[start : start + limit], rows[: max(0, start + limit - len(rows))]])
         self._cursor = int(chosen[-1]) + 1

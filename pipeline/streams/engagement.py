@@ -4,8 +4,8 @@ from typing import Any
 
 import faust
 
+from pipeline.fetches import Fetched
 from pipeline.streams.table import EngagementTable
-from pipeline.streams.unpack import Fetched
 
 
 def fold(app: Any, table: EngagementTable, topic: str, number: int, fetched: Fetched) -> bool:

@@ -12,7 +12,6 @@ import time
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
-from aiokafka.structs import ConsumerRecord
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
@@ -23,7 +22,6 @@ from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
-from pipeline.state.records import Records
 from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES
 from pipeline.streams.table import EngagementTable
@@ -121,8 +119,8 @@ async def read_changelog(settings: Settings, topic: str, restores: dict[int, Res
     """
     async with LogReader(settings) as reader:
         begins = await reader.begins([TopicPartition(topic, number) for number in restores])
-        async for tp, records in reader.read(begins):
-            restores[tp.partition].add([(record.key or b"", record.value) for record in records])
+        async for tp, run in reader.runs(begins):
+            restores[tp.partition].add(run.keys, run.values)
             await asyncio.sleep(0)
 
 
@@ -147,22 +145,9 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
     async with LogReader(table.settings) as reader:
         begins = await reader.begins(ends)
         starts = {tp: max(begins[tp], end - span) for tp, end in ends.items()}
-        async for tp, records in reader.read(starts, ends):
-            before = [record for record in records if record.offset < ends[tp]]
-            if before:
-                parts[tp.partition].remember(table.source(tp.topic), _run_of(before))
+        async for tp, run in reader.runs(starts, ends):
+            parts[tp.partition].remember(table.source(tp.topic), run.before(ends[tp]))
             await asyncio.sleep(0)
-
-
-def _run_of(records: list[ConsumerRecord]) -> Records:
-    return Records.of(
-        records[0].offset,
-        records[-1].offset + 1,
-        [record.offset for record in records],
-        [record.timestamp for record in records],
-        [record.key for record in records],
-        [record.value for record in records],
-    )
 
 
 class BulkTableManager(TableManager):

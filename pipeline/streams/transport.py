@@ -13,19 +13,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import aiokafka
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 
+from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
-from pipeline.streams.unpack import Fetched, RawRecords, take
-
-# The fetcher wraps what it was sent in these: with the bytes at hand, records need not become objects.
-fetcher.MemoryRecords = RawRecords
 
 POLL_S = 0.5
 """How long the drain waits for records before it looks whether it should stop."""
@@ -55,12 +50,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
-        with fetcher._subscriptions.fetch_context():
-            fetched = _take_ready(fetcher, active_partitions)
-            if not fetched and timeout:
-                await _wait_for_fetch(fetcher, timeout)
-                fetched = _take_ready(fetcher, active_partitions)
-            return fetched
+        fetched = await next_fetches(fetcher, active_partitions, timeout)
+        return {TP(tp.topic, tp.partition): run for tp, run in fetched.items()}
 
     async def is_member(self) -> bool | None:
         """Ask the group's coordinator whether this worker still is a member; None when it does not answer."""
@@ -102,38 +93,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 def _topic_partition(tp: TP) -> aiokafka.TopicPartition:
     return aiokafka.TopicPartition(tp.topic, tp.partition)
-
-
-def _take_ready(fetcher: Any, active_partitions: set[TP]) -> dict[TP, Fetched]:
-    """Take every fetch that waits for an active partition, as `Fetcher.fetched_records` does for records."""
-    fetched: dict[TP, Fetched] = {}
-    if fetcher._subscriptions.reassignment_in_progress:
-        return fetched
-    for tp in list(fetcher._records):
-        if tp not in active_partitions:
-            if not fetcher._subscriptions.is_assigned(tp):
-                del fetcher._records[tp]
-            continue
-        held = fetcher._records.pop(tp)
-        fetcher._notify(fetcher._wait_consume_future)
-        if type(held) is not FetchResult:
-            held.check_raise()
-        elif held.check_assignment(tp):
-            run = take(held._partition_records)
-            held._update_position()
-            if run.end > run.first:
-                fetched[TP(tp.topic, tp.partition)] = run
-    return fetched
-
-
-async def _wait_for_fetch(fetcher: Any, seconds: float) -> None:
-    waiter = fetcher._create_fetch_waiter()
-    done, _ = await asyncio.wait([waiter], timeout=seconds)
-    if done:
-        # Raises what the broker refused, such as a missing authorisation.
-        waiter.result()
-    else:
-        waiter.cancel()
 
 
 class BatchConsumer(driver.Consumer):

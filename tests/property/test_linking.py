@@ -11,6 +11,7 @@ import pytest
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.documents import score_documents
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.persons import standing
 from pipeline.state.restore import Restore
@@ -41,7 +42,7 @@ class Member:
         """Die, and come back with what was written."""
         self.generation += 1
         restore = Restore(Partition(self.number, FOREVER))
-        restore.add(self.changelog)
+        restore.add(*Packed.of_pairs(self.changelog))
         restore.finish(self.committed)
         self.part = restore.partition
         self.contributions = Contributions(Settings(_env_file=None))

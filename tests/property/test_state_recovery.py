@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.state.codec import encode_meta, encode_rows
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
@@ -143,7 +144,7 @@ class Worker(RuleBasedStateMachine):
         self.generation += 1
         restore = Restore(Partition(0, FOREVER))
         for first in range(0, len(self.changelog), 5):
-            restore.add(self.changelog[first : first + 5])
+            restore.add(*Packed.of_pairs(self.changelog[first : first + 5]))
         restore.finish(self.committed)
         self.part = restore.partition
 

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.scoring.features import Features
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.documents import score_documents
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition, StateConfig
 from pipeline.state.persons import standing
 from pipeline.state.records import Records, Refusal
@@ -229,6 +230,6 @@ def changelog(part: Partition, *, planned: bool = True, generation: int = 1) -> 
 def restored(records: list[tuple[bytes, bytes]], committed: Any = None, config: StateConfig = FOREVER) -> Partition:
     """Return a partition rebuilt from changelog records; the fold goes on at `committed`, or at 0."""
     restore = Restore(Partition(0, config))
-    restore.add(records)
+    restore.add(*Packed.of_pairs(records))
     restore.finish(np.zeros(len(SOURCES), np.int64) if committed is None else np.array(committed, np.int64))
     return restore.partition

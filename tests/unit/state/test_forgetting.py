@@ -9,6 +9,7 @@ from pipeline.state.codec import encode_rows
 from pipeline.state.decisions import Decisions
 from pipeline.state.details import details_documents
 from pipeline.state.forgetting import drop_rows, farewells, scrub
+from pipeline.state.packed import Packed
 from pipeline.state.partition import FATES, FORGOTTEN, SMALL_LIMIT, Partition
 from pipeline.state.records import Records
 from pipeline.state.restore import Restore
@@ -123,13 +124,13 @@ def test_a_tombstone_in_the_changelog_takes_a_row_back(count: int) -> None:
     ((key, value),) = encode_rows(part, rows, np.ones(len(rows), np.bool_), 1)
     for records in ([(key, value), (key, None)], [(key, None)]):
         restored = Restore(Partition(0))
-        restored.add([(key, value)])
-        restored.add(records)
+        restored.add(*Packed.of_pairs([(key, value)]))
+        restored.add(*Packed.of_pairs(records))
         restored.finish(part.positions)
         assert key not in restored.partition.index
         assert not restored.partition.owed.any()
     restored = Restore(Partition(0))
-    restored.add([(key, value), (key, None), (key, value)])
+    restored.add(*Packed.of_pairs([(key, value), (key, None), (key, value)]))
     restored.finish(part.positions)
     assert score(restored.partition, "x:gone") == score(part, "x:gone")
 

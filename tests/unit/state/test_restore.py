@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ContractError, UnsupportedVersionError
 from pipeline.state.codec import META_KEY, VERSION, encode_meta, encode_rows
+from pipeline.state.packed import Packed
 from pipeline.state.partition import FATES, SMALL_LIMIT, Partition
 from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
@@ -231,7 +232,7 @@ def test_a_deleted_row_does_not_hurt() -> None:
     """A record without a value says nothing."""
     part = folded(*crowd(5))
     restore = Restore(Partition(0, FOREVER))
-    restore.add([(b"bluesky:gone", None), row_of(part)])
+    restore.add(*Packed.of_pairs([(b"bluesky:gone", None), row_of(part)]))
     restore.finish(part.positions)
     assert columns(restore.partition) == columns(part)
 

@@ -9,13 +9,16 @@ two do not fight for the interpreter's lock.
 Uses names of aiokafka 0.14.0 that begin with an underscore: the version is pinned for that reason.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from aiokafka import TopicPartition
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer import fetcher as aiokafka_fetcher
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
@@ -67,6 +70,10 @@ class RawRecords:
         length = int.from_bytes(self._data[start + _LENGTH_AT : start + _LOG_OVERHEAD], "big")
         self._at = start + _LOG_OVERHEAD + length
         return Batch(self._records.next_batch(), self._data[start : self._at])
+
+
+# The fetcher wraps what it was sent in these: with the bytes at hand, records need not become objects.
+aiokafka_fetcher.MemoryRecords = RawRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +207,72 @@ def take(partition_records: PartitionRecords) -> Fetched:
 
 
 def _batches(source: PartitionRecords) -> Iterable[Batch]:
-    records: RawRecords = source._records  # noqa: SLF001
+    records: RawRecords = source._records
     while records.has_next():
         taken = records.next_batch_with_bytes()
         batch = taken.header
-        if source._check_crcs and not batch.validate_crc():  # noqa: SLF001
-            raise CorruptRecordException(f"a record batch of {source._tp} has a wrong checksum")  # noqa: SLF001
+        if source._check_crcs and not batch.validate_crc():
+            raise CorruptRecordException(f"a record batch of {source._tp} has a wrong checksum")
         yield taken
         source.next_fetch_offset = batch.next_offset
 
 
 def _is_wanted(source: PartitionRecords, batch: Any) -> bool:
-    if source._isolation_level == READ_COMMITTED and batch.producer_id is not None:  # noqa: SLF001
-        source._consume_aborted_up_to(batch.base_offset)  # noqa: SLF001
+    if source._isolation_level == READ_COMMITTED and batch.producer_id is not None:
+        source._consume_aborted_up_to(batch.base_offset)
         if batch.is_control_batch:
-            if source._contains_abort_marker(batch):  # noqa: SLF001
-                source._aborted_producers.discard(batch.producer_id)  # noqa: SLF001
-        elif batch.is_transactional and batch.producer_id in source._aborted_producers:  # noqa: SLF001
+            if source._contains_abort_marker(batch):
+                source._aborted_producers.discard(batch.producer_id)
+        elif batch.is_transactional and batch.producer_id in source._aborted_producers:
             return False
     return not batch.is_control_batch
+
+
+async def next_fetches(
+    fetcher: Any, partitions: Collection[TopicPartition], seconds: float | None
+) -> dict[TopicPartition, Fetched]:
+    """
+    Take every fetch that waits for one of these partitions, as aiokafka's `fetched_records` does for records.
+
+    Args:
+        fetcher: The consumer's.
+        partitions: What others wait for stays.
+        seconds: How long to wait for the first one.
+    """
+    with fetcher._subscriptions.fetch_context():
+        fetched = _take_ready(fetcher, partitions)
+        if not fetched and seconds:
+            await _wait_for_fetch(fetcher, seconds)
+            fetched = _take_ready(fetcher, partitions)
+        return fetched
+
+
+def _take_ready(fetcher: Any, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Fetched]:
+    fetched: dict[TopicPartition, Fetched] = {}
+    if fetcher._subscriptions.reassignment_in_progress:
+        return fetched
+    for tp in list(fetcher._records):
+        if tp not in partitions:
+            if not fetcher._subscriptions.is_assigned(tp):
+                del fetcher._records[tp]
+            continue
+        held = fetcher._records.pop(tp)
+        fetcher._notify(fetcher._wait_consume_future)
+        if type(held) is not FetchResult:
+            held.check_raise()
+        elif held.check_assignment(tp):
+            run = take(held._partition_records)
+            held._update_position()
+            if run.end > run.first:
+                fetched[tp] = run
+    return fetched
+
+
+async def _wait_for_fetch(fetcher: Any, seconds: float) -> None:
+    waiter = fetcher._create_fetch_waiter()
+    done, _ = await asyncio.wait([waiter], timeout=seconds)
+    if done:
+        # Raises what the broker refused, such as a missing authorisation.
+        waiter.result()
+    else:
+        waiter.cancel()

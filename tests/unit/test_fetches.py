@@ -11,7 +11,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from pipeline.streams.unpack import RawRecords, take
+from pipeline.fetches import RawRecords, take
 
 TP: Final = TopicPartition("clout.likes", 0)
 ABORT, COMMIT = 0, 1
