@@ -75,6 +75,38 @@ def test_a_score_that_moved_goes_out_at_once_but_not_twice_within_the_interval()
     assert rounds.due(after=INTERVAL) == {"n:b"}
 
 
+def test_news_go_out_before_what_a_recovery_owes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round takes a bounded number of rows; whoever just moved does not wait for a million others."""
+    monkeypatch.setattr(emission, "AT_ONCE", 10)
+    rounds = Round()
+    crowd_of = [f"n:{i}" for i in range(35)]
+    rounds.engage(*crowd_of)
+    rounds.part = restored(changelog_of(rounds.part), rounds.part.positions)
+    rounds.part.owed[: len(crowd_of)] = True
+    rounds.emission = emission_of()
+    rounds.emission.owe_all(rounds.part)
+    first = rounds.due()
+    assert len(first) == 10
+    rounds.engage("n:fresh", "n:34", n=3)
+    second = rounds.due()
+    assert {"n:fresh", "n:34"} <= second
+    assert len(second) == 10
+    rest = [rounds.due() for _ in range(2)]
+    assert max(map(len, rest)) <= 10
+    assert first.union(second, *rest) == {*crowd_of, "n:fresh"}
+    assert not rounds.part.owed.any()
+
+
+def test_more_news_than_a_round_takes_wait_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after catching up: not for the settle time, and none is forgotten."""
+    monkeypatch.setattr(emission, "AT_ONCE", 10)
+    rounds = Round()
+    rounds.engage(*[f"n:{i}" for i in range(25)])
+    sent = [rounds.due(after=INTERVAL) for _ in range(3)]
+    assert [len(users) for users in sent] == [10, 10, 5]
+    assert len(set.union(*sent)) == 25
+
+
 def test_each_user_goes_out_once_an_interval_however_often_it_moves() -> None:
     """A thousand moves within a second are five documents."""
     rounds = Round()
