@@ -7,11 +7,34 @@ from typing import cast
 import orjson
 import structlog
 
+from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 
 
 def _json(event: object, **_: object) -> str:
     return orjson.dumps(event, default=str).decode()
+
+
+class _Plainly(logging.Filter):
+    """
+    Tells an expected error in its own words, and once.
+
+    It says what is wrong and what to do; a framework's traceback around it, from each of its parts, says neither.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: BaseException | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exc = record.exc_info[1] if record.exc_info else None
+        if not isinstance(exc, PipelineError):
+            return True
+        if exc is self._told:
+            return False
+        self._told = exc
+        record.msg, record.args, record.exc_info = str(exc), (), None
+        return True
 
 
 def configure(settings: Settings) -> None:
@@ -31,6 +54,8 @@ def configure(settings: Settings) -> None:
         else structlog.processors.JSONRenderer(serializer=_json)
     )
     handler = logging.StreamHandler(sys.stderr)
+    if settings.log_level != "debug":
+        handler.addFilter(_Plainly())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

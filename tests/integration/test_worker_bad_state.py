@@ -94,4 +94,6 @@ def test_a_row_that_cannot_be_read_ends_the_worker(cluster: Cluster, row: bytes,
     said = ended(cluster.start("worker"))
     assert "the changelog's row b'n:user1'" in said
     assert re.search(complaint, said)
+    assert "Traceback" not in said
+    assert said.count("the changelog's row") == 1
     assert asyncio.run(committed(settings)) <= {None, 0}
