@@ -5,10 +5,14 @@ from typing import Literal
 
 from cyclopts import App
 
+from agents import receivers
+from agents.options import prepared
 from pipeline.errors import ConfigError
-from pipeline.settings import Settings, load_settings
 
 app = App(name="agent", help="Publish what happens at a network, or what a file says happened.")
+app.command(receivers.activitypub)
+app.command(receivers.webhook)
+app.command(receivers.webmention)
 
 
 @app.command
@@ -53,38 +57,10 @@ def replay(
     from agents.pace import parse_speed
     from agents.replay import Replay, ReplayConfig, cursor_of
 
-    settings = _settings(broker, redis)
+    settings = prepared(broker, redis)
     limit = _positive("--limit", limit)
     config = ReplayConfig(file, format, parse_speed(speed), shift, limit, parse_columns(columns))
     run(Launch(Replay(config), cursor_of(config, settings), resume, bulk=speed == "max"), settings)
-
-
-@app.command
-def activitypub(
-    *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
-) -> None:
-    """
-    The fediverse: what other servers deliver to yours. Needs a server that forwards its inbox, headers and all.
-
-    Parameters
-    ----------
-    host
-        The address to listen on; CLOUT_HOST otherwise.
-    port
-        The port to listen on; CLOUT_ACTIVITYPUB_PORT otherwise.
-    broker
-        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
-    redis
-        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
-    """
-    from agents.activitypub.agent import ActivityPub
-    from agents.fetching import Fetcher
-    from agents.launch import live, run
-
-    settings = _settings(broker, redis)
-    fetcher = Fetcher(frozenset(settings.private_hosts))
-    agent = ActivityPub(host or settings.host, settings.activitypub_port if port is None else port, fetcher)
-    run(live(agent, settings), settings)
 
 
 @app.command
@@ -104,7 +80,7 @@ def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: 
     from agents.bluesky.agent import HOSTS, Bluesky, BlueskyConfig
     from agents.launch import live, run
 
-    settings = _settings(broker, redis)
+    settings = prepared(broker, redis)
     run(live(Bluesky(BlueskyConfig([address.rstrip("/") for address in host or HOSTS])), settings), settings)
 
 
@@ -133,7 +109,7 @@ def mastodon(
     from agents.launch import live, run
     from agents.mastodon.agent import Mastodon
 
-    settings = _settings(broker, redis)
+    settings = prepared(broker, redis)
     run(live(Mastodon(server, settings.mastodon_token.get_secret_value(), transport), settings), settings)
 
 
@@ -155,40 +131,9 @@ def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: s
     from agents.nostr.agent import RELAYS, Nostr
     from agents.nostr.follows import Follows
 
-    settings = _settings(broker, redis)
+    settings = prepared(broker, redis)
     follows = Follows(settings.data_dir / "memory" / "nostr-follows.sqlite")
     run(live(Nostr(relay or RELAYS, follows), settings), settings)
-
-
-@app.command
-def webhook(
-    *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
-) -> None:
-    """
-    GitHub, X, Meta, LinkedIn, TikTok, YouTube, Pinterest: what is POSTed. Needs an app there, a secret, an address.
-
-    Parameters
-    ----------
-    host
-        The address to listen on; CLOUT_HOST otherwise.
-    port
-        The port to listen on; CLOUT_WEBHOOK_PORT otherwise.
-    broker
-        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
-    redis
-        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
-    """
-    from agents.launch import live, run
-    from agents.settled import SettledTable
-    from agents.webhooks.agent import REMEMBERED, Webhooks
-    from agents.webhooks.mapping import load_all
-
-    settings = _settings(broker, redis)
-    secrets = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
-    table = SettledTable(settings.data_dir / "memory" / "webhook-totals.sqlite", REMEMBERED)
-    chosen = settings.webhook_port if port is None else port
-    agent = Webhooks(load_all(), secrets, host or settings.host, chosen, table=table)
-    run(live(agent, settings), settings)
 
 
 @app.command
@@ -226,22 +171,13 @@ def synthetic(
     from agents.synthetic import Synthetic, SyntheticConfig
     from pipeline.clock import system_clock
 
-    settings = _settings(broker, redis)
+    settings = prepared(broker, redis)
     chosen = rate or ("max" if spread else "1000")
     if spread < 0 or (spread and events is None):
         raise ConfigError("--spread needs a number of days and --events: how many events to spread over them")
     limit = _positive("--events", events)
     agent = Synthetic(SyntheticConfig(users, _rate(chosen), limit, seed, system_clock(), spread))
     run(Launch(agent, bulk=chosen == "max"), settings)
-
-
-def _settings(broker: str | None, redis: str | None) -> Settings:
-    """Return the settings of this process, and set up its logs."""
-    from agents.launch import prepare
-
-    settings = load_settings(broker=broker, redis=redis)
-    prepare(settings)
-    return settings
 
 
 def _rate(text: str) -> float | None:

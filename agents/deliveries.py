@@ -38,7 +38,7 @@ class Deliveries:
 
     async def stored(self, batch: Batch, request: Request, answer: Answer) -> Answer:
         """Return `answer` once the broker has what a request brought, and 503 when that takes too long."""
-        stored = await self._put(batch, request)
+        stored = await self._put(batch, len(request.body))
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await stored.wait()
@@ -46,15 +46,23 @@ class Deliveries:
             return Answer(503, b"not stored yet: send it again\n")
         return answer
 
+    async def add(self, batch: Batch) -> None:
+        """Hand on what no sender waits for."""
+        await self._put(batch, 0)
+
+    def end(self, reason: Exception) -> None:
+        """Say that nothing more will come, and why."""
+        self._inbox.end(reason)
+
     async def refused(self, reason: str, request: Request, answer: Answer) -> Answer:
         """Count a request that brought nothing, and return `answer`."""
-        await self._put(Batch(read=1, skipped={reason: 1}), request)
+        await self._put(Batch(read=1, skipped={reason: 1}), len(request.body))
         return answer
 
-    async def _put(self, batch: Batch, request: Request) -> asyncio.Event:
+    async def _put(self, batch: Batch, size: int) -> asyncio.Event:
         stored = asyncio.Event()
         async with self._turn:
-            await self._inbox.put(_Delivery(batch, len(request.body), stored))
+            await self._inbox.put(_Delivery(batch, size, stored))
         return stored
 
 

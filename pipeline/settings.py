@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """Port that `clout agent webhook` listens on."""
     activitypub_port: int = Field(default=8091, ge=0, le=65535)
     """Port that `clout agent activitypub` listens on."""
+    webmention_port: int = Field(default=8092, ge=0, le=65535)
+    """Port that `clout agent webmention` listens on."""
+    webmention_sites: list[str] = []
+    """Sites, https://host, whose pages other sites may tell `clout agent webmention` that they mention."""
     private_hosts: list[str] = []
     """Hosts of one's own network that agents may fetch from all the same, when somebody names them."""
     data_dir: Path = Path.home() / ".local" / "share" / "clout"
