@@ -106,6 +106,11 @@ class Fetched:
     """The position after the last batch."""
     batches: list[Batch]
 
+    @property
+    def size(self) -> int:
+        """The bytes of its batches."""
+        return sum(len(batch.data) for batch in self.batches)
+
     def records(self) -> Records:
         """
         Parse the batches. Records before `first` (a batch may begin earlier) are left out.

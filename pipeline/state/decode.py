@@ -1,6 +1,6 @@
 """From raw records to events, with a refusal for each record that cannot be used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.state.packed import Packed
 from pipeline.state.records import Records, Refusal
 from pipeline.state.scan import scan
+from pipeline.state.sources import POSTS
 from pipeline.state.xxh64 import digest_of_id
 from schemas import KINDS, Engagement, Kind, Post, Profile, Reason, Tick
 
@@ -180,7 +181,7 @@ class EventDecoder(Generic[Event]):
     def decode(self, records: Records, refusals: list[Refusal]) -> Scanned:
         """Decode a run."""
         values, keys = records.values, records.keys
-        events = scan(values, keys, self._kind)
+        events = scan(values, keys, self._kind) if records.scanned is None else records.scanned
         events["is_read"][values.lengths > self._limit] = 0
         if events["is_read"].all():
             return Scanned(records, events, values.buffer, keys, np.arange(len(events)))
@@ -214,6 +215,17 @@ class EventDecoder(Generic[Event]):
         events[places] = again
         buffer = np.frombuffer(values.text + written.text, np.uint8)
         return Scanned(records, events, buffer, keys, np.arange(len(events))).take(np.flatnonzero(events["is_read"]))
+
+
+def read_ahead(source: int, records: Records) -> Records:
+    """
+    Return a run of a source with what the scanner reads in it: what the fold would begin with.
+
+    For another thread than the fold's. The scanner holds no interpreter lock, so that both work at the same time.
+    """
+    if source > POSTS:
+        return records
+    return replace(records, scanned=scan(records.values, records.keys, source))
 
 
 def _without_numbers(event: Event) -> Event:

@@ -38,6 +38,8 @@ class Records:
     """Kafka timestamps, Unix ms."""
     keys: Packed
     values: Packed
+    scanned: NDArray[np.void] | None = None
+    """[n] `scan.SCANNED`, where another thread has read ahead."""
 
     @classmethod
     def of(
@@ -59,22 +61,22 @@ class Records:
 
     def pick(self, places: NDArray[np.int64]) -> "Records":
         """Return the run with some of its records."""
+        return self._select(self.first, self.end, places)
+
+    def _select(self, first: int, end: int, places: "NDArray[np.int64] | slice") -> "Records":
+        scanned = None if self.scanned is None else self.scanned[places]
         columns = (self.offsets[places], self.timestamps[places], self.keys.select(places), self.values.select(places))
-        return Records(self.first, self.end, *columns)
+        return Records(first, end, *columns, scanned)
 
     def since(self, position: int) -> "Records":
         """Return the part at `position` and after it."""
         start = int(np.searchsorted(self.offsets, position))
-        return self._cut(position, self.end, slice(start, None))
+        return self._select(position, self.end, slice(start, None))
 
     def before(self, position: int) -> "Records":
         """Return the part before `position`."""
         end = int(np.searchsorted(self.offsets, position))
-        return self._cut(self.first, min(position, self.end), slice(end))
-
-    def _cut(self, first: int, end: int, part: slice) -> "Records":
-        columns = (self.offsets[part], self.timestamps[part], self.keys.select(part), self.values.select(part))
-        return Records(first, end, *columns)
+        return self._select(self.first, min(position, self.end), slice(end))
 
     def refusal(self, place: int, reason: Reason, detail: str) -> Refusal:
         """Refuse a record."""

@@ -26,7 +26,7 @@ from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
 from pipeline.topics import LARGEST_LETTER, ensure_topics
 
-FETCH_BYTES: Final = 512 << 10
+FETCH_BYTES: Final = 1 << 20
 CRASH_S: Final = 8.0
 """After a crash the process ends within this time: a consumer's thread may wait a minute for its broker."""
 

@@ -38,6 +38,9 @@ _log = get_logger(__name__)
 CATCHING_UP: Final = 50_000
 """Records of lag from which on a worker is catching up, some seconds of a busy deployment."""
 
+CAUGHT_UP: Final = 10_000
+"""Records of lag from which on it no longer is: what is folded a moment later would have to be emitted again."""
+
 CATCHUP_INTERVAL_S: Final = 15.0
 """Time between rounds while catching up: rows that many events touch are written once. A crash costs as much again."""
 
@@ -89,6 +92,7 @@ class CommitRounds:
         self._last_round = time.monotonic()
         self._round_s = 0.0
         self._failed = False
+        self._behind = False
         self.lag = 0
 
     async def run(self) -> bool:
@@ -108,7 +112,7 @@ class CommitRounds:
             return False
         self.lag = sum(consumer.lags().values())
         started = time.monotonic()
-        catching_up = self.lag > CATCHING_UP
+        self._behind = catching_up = self.lag > (CAUGHT_UP if self._behind else CATCHING_UP)
         running = consumer.flow_active and not consumer.should_stop
         if catching_up and running and started - self._last_round < CATCHUP_INTERVAL_S:
             return False

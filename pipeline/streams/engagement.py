@@ -1,14 +1,15 @@
 """The Faust agent that folds record batches into the engagement table."""
 
+import asyncio
 from typing import Any
 
 import faust
 
-from pipeline.fetches import Fetched
+from pipeline.state.records import Records
 from pipeline.streams.table import EngagementTable
 
 
-def fold(app: Any, table: EngagementTable, topic: str, number: int, fetched: Fetched) -> bool:
+def fold(app: Any, table: EngagementTable, topic: str, number: int, records: Records) -> bool:
     """
     Fold one fetch.
 
@@ -21,12 +22,11 @@ def fold(app: Any, table: EngagementTable, topic: str, number: int, fetched: Fet
         return True
     source = table.source(topic)
     position = int(part.positions[source])
-    if fetched.first > position:
+    if records.first > position:
         return False
-    if fetched.end <= position:
+    if records.end <= position:
         return True
-    records = fetched.records()
-    if fetched.first < position:
+    if records.first < position:
         records = records.since(position)
     refusals = part.fold(source, records)
     app.dead_letters.add(topic, number, len(records), refusals)
@@ -37,10 +37,12 @@ def declare(app: Any, table: EngagementTable, topic: Any) -> Any:
     """Register the agent with its app."""
 
     @app.agent(topic, name="engagement", concurrency=1)
-    async def engagement(fetches: faust.StreamT[Fetched]) -> None:
+    async def engagement(fetches: faust.StreamT[Records]) -> None:
         async for event in fetches.events():
             tp = event.message.tp
             if not fold(app, table, tp.topic, tp.partition, event.value):
                 await app.consumer.perform_seek()
+            # Faust does not wait while fetches are there: let the next ones be asked for.
+            await asyncio.sleep(0)
 
     return engagement

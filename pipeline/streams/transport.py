@@ -21,9 +21,14 @@ from mode import Service
 
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
+from pipeline.state.records import Records
+from pipeline.streams.read_ahead import ReadAhead, Reading
 
 POLL_S = 0.5
 """How long the drain waits for records before it looks whether it should stop."""
+
+READINGS = 8
+"""Fetches that are read ahead, beyond those that wait for the agent."""
 
 _NO_TIMESTAMP_TYPE = 0
 
@@ -100,15 +105,30 @@ class BatchConsumer(driver.Consumer):
 
     _thread: BatchConsumerThread
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reader = ReadAhead()
+        self._taken: dict[TP, int] = {}
+        """The end of the last fetch taken of each partition."""
+
+    async def on_stop(self) -> None:
+        """Stop the thread that reads ahead, too."""
+        self._reader.stop()
+        await super().on_stop()
+
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Service) -> None:
+        readings: asyncio.Queue[tuple[TP, Reading]] = asyncio.Queue(READINGS)
+        delivery = asyncio.create_task(self._deliver_all(readings))
         try:
             while not (self.should_stop or fetcher.should_stop):
+                if delivery.done():
+                    delivery.result()
                 for tp, fetched in (await self._next_fetches()).items():
-                    await self._deliver(tp, fetched)
-                await asyncio.sleep(0)
+                    self._taken[tp] = fetched.end
+                    await readings.put((tp, self._reader.start(self.app.engagement.source(tp.topic), fetched)))
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
@@ -119,7 +139,13 @@ class BatchConsumer(driver.Consumer):
             await self.crash(exc)
             raise
         finally:
+            delivery.cancel()
             self.set_shutdown()
+
+    async def _deliver_all(self, readings: "asyncio.Queue[tuple[TP, Reading]]") -> None:
+        while True:
+            tp, reading = await readings.get()
+            await self._deliver(tp, reading if isinstance(reading, Records) else await reading)
 
     async def _next_fetches(self) -> Mapping[TP, Fetched]:
         if not self.flow_active:
@@ -132,12 +158,12 @@ class BatchConsumer(driver.Consumer):
         fetches: Mapping[TP, Fetched] = await self._getmany(active_partitions=active, timeout=POLL_S)
         return fetches
 
-    async def _deliver(self, tp: TP, fetched: Fetched) -> None:
+    async def _deliver(self, tp: TP, records: Records) -> None:
         generation = self.app.consumer_generation_id
         if not self.flow_active or tp not in self._get_active_partitions():
             # Sought back to the committed offset when the flow resumes.
             return
-        message = _message(tp, fetched, generation)
+        message = _message(tp, records, generation)
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
@@ -173,8 +199,10 @@ class BatchConsumer(driver.Consumer):
         await self._thread.call_thread(self._thread.pause_changelogs, list(tps))
 
     def lags(self) -> dict[TP, int]:
-        """Return how many records of each partition wait at the broker."""
-        return self._thread.lags()
+        """Return how many records of each partition are not folded yet: at the broker, or fetched."""
+        folded = self.app.engagement.positions(self._taken)
+        fetched = {tp: max(0, end - folded[tp]) for tp, end in self._taken.items()}
+        return {tp: lag + fetched.get(tp, 0) for tp, lag in self._thread.lags().items()}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable what is folded while the partitions are still ours, then let them go."""
@@ -194,16 +222,16 @@ class BatchConsumer(driver.Consumer):
         """Leave lag to the metrics: the stock check compares two different clocks."""
 
 
-def _message(tp: TP, fetched: Fetched, generation: int) -> ConsumerMessage:
+def _message(tp: TP, records: Records, generation: int) -> ConsumerMessage:
     return ConsumerMessage(
         tp.topic,
         tp.partition,
-        fetched.end - 1,
+        records.end - 1,
         0.0,
         _NO_TIMESTAMP_TYPE,
         None,
         None,
-        fetched,
+        records,
         None,
         0,
         0,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.state.decode import read_ahead
 from pipeline.state.partition import Partition
 from pipeline.state.records import Records
 from pipeline.state.sources import SOURCE_OF
@@ -15,15 +16,9 @@ from tests.unit.state.log import fold as fold_log
 LOG = log_of(*[engagement(event.actor, time=event.time, kind="like") for event in crowd(50)])
 
 
-class Fetch:
-    """A fetch of the likes, as the transport hands it out."""
-
-    def __init__(self, first: int, end: int) -> None:
-        self.first, self.end = first, end
-
-    def records(self) -> Records:
-        """Return its records."""
-        return LOG.run(0, self.first, self.end)
+def fetch(first: int, end: int) -> Records:
+    """Return a fetch of the likes, as the transport hands it out."""
+    return read_ahead(0, LOG.run(0, first, end))
 
 
 def worker() -> tuple[Any, Any, Partition]:
@@ -51,7 +46,7 @@ def test_whatever_the_fetches_each_record_is_folded_once(fetches: list[tuple[int
     """Whole, in parts, overlapping, read again after a seek."""
     app, table, part = worker()
     for first, end in fetches:
-        assert fold(app, table, "clout.likes", 3, Fetch(first, end))  # type: ignore[arg-type]
+        assert fold(app, table, "clout.likes", 3, fetch(first, end))
     part.settle()
     assert part.fates.tolist() == [50, 0, 0, 0, 0]
     assert columns(part) == columns(fold_log(LOG)[0])
@@ -61,15 +56,15 @@ def test_whatever_the_fetches_each_record_is_folded_once(fetches: list[tuple[int
 def test_a_fetch_that_leaves_a_gap_is_not_folded() -> None:
     """The answer says to seek back; nothing was counted, and the right fetch still is."""
     app, table, part = worker()
-    assert fold(app, table, "clout.likes", 3, Fetch(0, 10))  # type: ignore[arg-type]
-    assert not fold(app, table, "clout.likes", 3, Fetch(11, 50))  # type: ignore[arg-type]
+    assert fold(app, table, "clout.likes", 3, fetch(0, 10))
+    assert not fold(app, table, "clout.likes", 3, fetch(11, 50))
     assert part.positions[0] == 10
-    assert fold(app, table, "clout.likes", 3, Fetch(10, 50))  # type: ignore[arg-type]
+    assert fold(app, table, "clout.likes", 3, fetch(10, 50))
     assert part.positions[0] == 50
 
 
 def test_a_fetch_of_a_partition_that_was_revoked_is_let_go() -> None:
     """Its new owner reads it."""
     app, table, _ = worker()
-    assert fold(app, table, "clout.likes", 4, Fetch(0, 10))  # type: ignore[arg-type]
+    assert fold(app, table, "clout.likes", 4, fetch(0, 10))
     assert app.letters == []
