@@ -12,6 +12,7 @@ from pipeline.scoring.factors import FACTORS, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.windows import WINDOW_NAMES
 from pipeline.state.evidence import Ranking, top_of_lines
+from pipeline.state.lines import read_lines
 from pipeline.state.moments import Earned, timed
 from pipeline.state.partition import Partition
 from pipeline.state.persons import Accounts, accounts_of
@@ -79,7 +80,7 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Featu
 def _evidence(partition: Partition, row: int) -> tuple[Ranking, Ranking, Ranking]:
     if partition.large[row] < 0:
         small, at = partition.small_rows, np.array([row])
-        return top_of_lines(small.texts(at)[0], small.events.gather(at), TOP)
+        return top_of_lines(read_lines(small.texts(at)[0]), small.events.gather(at), TOP)
     evidence = partition.evidence[row]
     return evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)
 
@@ -108,7 +109,7 @@ def _earned(partition: Partition, row: int, as_of: int) -> dict[str, Earned]:
     if partition.large[row] >= 0:
         return partition.moments.earned(row, as_of)
     small, at = partition.small_rows, np.array([row])
-    return partition.moments.earned_by(timed(small.texts(at)[0], small.events.gather(at)), as_of)
+    return partition.moments.earned_by(timed(read_lines(small.texts(at)[0]), small.events.gather(at)), as_of)
 
 
 def _most_earned(posts: dict[str, Earned]) -> dict[str, Earned]:

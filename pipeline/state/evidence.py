@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipeline.state.events import is_counted
-from pipeline.state.lines import Line, read_lines
+from pipeline.state.lines import Line
 
 ITEMS: Final = 16
 """Items kept of each sort: ten are shown."""
@@ -49,10 +49,10 @@ class Evidence:
         self.seen = 0
 
     @classmethod
-    def of_small(cls, text: bytes, events: NDArray[np.void]) -> "Evidence":
+    def of_small(cls, lines: list[Line], events: NDArray[np.void]) -> "Evidence":
         """Return the evidence of a row that was small until now, from its lines and its events."""
         evidence = cls()
-        for counts, items in zip(evidence.counts, top_of_lines(text, events, ITEMS), strict=True):
+        for counts, items in zip(evidence.counts, top_of_lines(lines, events, ITEMS), strict=True):
             counts.update(items)
         evidence.seen = int(np.count_nonzero(is_counted(events)))
         return evidence
@@ -113,13 +113,12 @@ class Evidence:
         return sorted(certain, key=lambda item: (-item[1], item[0]))[:n]
 
 
-def top_of_lines(text: bytes, events: NDArray[np.void], n: int) -> tuple[Ranking, Ranking, Ranking]:
+def top_of_lines(lines: list[Line], events: NDArray[np.void], n: int) -> tuple[Ranking, Ranking, Ranking]:
     """
     Return the `n` most frequent actors, objects and tags of a small row.
 
     Its lines name them. How often an actor engaged its events say, also where older lines are gone.
     """
-    lines = list(read_lines(text))
     counts = Counter(events["actor"][is_counted(events)].tolist())
     named = Counter(line.actor for line in lines)
     # Rows of version 1 had digests of another sort.

@@ -102,17 +102,18 @@ def newest(text: bytes, limit: int) -> bytes:
     return b""
 
 
-def read_lines(text: bytes) -> Iterator[Line]:
+def read_lines(text: bytes) -> list[Line]:
     """
-    Yield what lines say.
+    Return what lines say.
 
     Raises:
         ValueError: They are no lines.
     """
-    for line in text.split(b"\n"):
-        if line:
-            actor, target, tags = line.split(b"\t")
-            yield Line(unescaped(actor), digest_of(actor), unescaped(target), tags_of(tags))
+    lines = []
+    for line in filter(None, text.split(b"\n")):
+        actor, target, tags = line.split(b"\t")
+        lines.append(Line(unescaped(actor), digest_of(actor), unescaped(target), tags_of(tags)))
+    return lines
 
 
 def unescaped(text: bytes) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.scoring.windows import WINDOW_NAMES, Windows
 from pipeline.state.events import is_counted
-from pipeline.state.lines import read_lines
+from pipeline.state.lines import Line
 
 POSTS: Final = 12
 """Posts kept of each row."""
@@ -37,7 +37,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
 
-def timed(text: bytes, events: NDArray[np.void]) -> list[tuple[str, int]]:
+def timed(lines: list[Line], events: NDArray[np.void]) -> list[tuple[str, int]]:
     """
     Return the posts in a small row's lines, each with the time of its engagement in seconds, the newest first.
 
@@ -49,7 +49,7 @@ def timed(text: bytes, events: NDArray[np.void]) -> list[tuple[str, int]]:
         times.setdefault(digest, []).append(time)
     return [
         (line.target, times[line.digest].pop())
-        for line in reversed(list(read_lines(text)))
+        for line in reversed(lines)
         if times.get(line.digest) and line.target
     ]
 
@@ -68,6 +68,25 @@ class Moments:
         self._lengths = [windows.length(window) for window in range(len(WINDOW_NAMES))]
         self._widths = [max(1, length // _QUARTERS) for length in self._lengths]
         self._posts: dict[int, dict[str, Counts]] = {}
+
+    def begin(self, row: int, told: Iterable[tuple[str, int]]) -> None:
+        """Hold the posts of a row that becomes large, with the times of their engagements in seconds."""
+        times: dict[str, list[int]] = {}
+        for post, time in told:
+            times.setdefault(post, []).append(time)
+        most = sorted(times, key=lambda post: len(times[post]), reverse=True)[:POSTS]
+        self._posts[row] = {post: self._counts_of(times[post]) for post in most}
+
+    def _counts_of(self, times: list[int]) -> Counts:
+        counts = array("i")
+        for width in self._widths:
+            if len(times) == 1:
+                counts.extend((times[0] // width, 1, 0, 0, 0, 0))
+                continue
+            quarters = [time // width for time in times]
+            newest = max(quarters)
+            counts.extend((newest, *(quarters.count(newest - back) for back in range(_WIDTH - 1))))
+        return counts
 
     def add(self, row: int, post: str, time: int, weight: int = 1) -> None:
         """

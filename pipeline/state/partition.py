@@ -20,7 +20,7 @@ from pipeline.state.evidence import Evidence
 from pipeline.state.history import past_of
 from pipeline.state.horizon import HeldIds, IdHorizon
 from pipeline.state.large import LargeRows
-from pipeline.state.lines import lines_of, told
+from pipeline.state.lines import lines_of, read_lines, told
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
 from pipeline.state.moments import Moments, timed
@@ -450,7 +450,7 @@ class Partition:
         self.large_rows.add(np.repeat(large, lengths), packed)
         ends = np.cumsum(lengths).tolist()
         for row, text, start, end in zip(rows.tolist(), texts, [0, *ends], ends, strict=False):
-            self.evidence[row] = Evidence.of_small(text, packed[start:end])
-            for post, time in reversed(timed(text, packed[start:end])):
-                self.moments.add(row, post, time)
+            lines, events = read_lines(text), packed[start:end]
+            self.evidence[row] = Evidence.of_small(lines, events)
+            self.moments.begin(row, timed(lines, events))
         self.small_rows.clear(rows)
