@@ -48,9 +48,7 @@ def timed(lines: list[Line], events: NDArray[np.void]) -> list[tuple[str, int]]:
     for digest, time in zip(counted["actor"].tolist(), counted["time"].tolist(), strict=True):
         times.setdefault(digest, []).append(time)
     return [
-        (line.target, times[line.digest].pop())
-        for line in reversed(lines)
-        if times.get(line.digest) and line.target
+        (line.target, times[line.digest].pop()) for line in reversed(lines) if times.get(line.digest) and line.target
     ]
 
 

@@ -18,6 +18,7 @@ from pipeline.settings import Settings, get_settings
 from pipeline.state.sources import SOURCES
 from pipeline.state.warm_up import warm_up
 from pipeline.streams import engagement
+from pipeline.streams.allocator import keep_freed_memory
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters
 from pipeline.streams.decisions import DecisionsFollower
@@ -55,8 +56,9 @@ class App(faust.App):
         """Create missing topics before anything subscribes to them."""
         (self.settings.data_dir / "worker").mkdir(parents=True, exist_ok=True)
         await ensure_topics(self.settings)
-        # Folding makes no cycles; the collector would walk over millions of rows.
         warm_up()
+        keep_freed_memory()
+        # Folding makes no cycles; the collector would walk over millions of rows.
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         self.decisions.start()
