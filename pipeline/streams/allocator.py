@@ -1,9 +1,9 @@
 """
 The C allocator, told to keep what is freed.
 
-Each batch makes and frees arrays of some megabytes. By default glibc gives them back to the kernel each time, which then
-clears their pages again at the next use (a sixth of the fold's time), and keeps an arena per thread, of which one thread's
-memory is of no use to another (200 MB of 1.5 GB).
+Each batch makes and frees arrays of some megabytes. By default glibc gives them back to the kernel each time, which
+clears their pages again at the next use (a sixth of the fold's time), and keeps an arena per thread, of which one
+thread's memory is of no use to another (200 MB of 1.5 GB).
 """
 
 import ctypes
@@ -29,4 +29,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    return all([mallopt(name, value) == 1 for name, value in _SETTINGS.items()])
+    return all(mallopt(name, value) == 1 for name, value in _SETTINGS.items())
