@@ -9,9 +9,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from pipeline.fetches import Fetched
 from pipeline.state.decode import read_ahead
 from pipeline.state.records import Records
-from pipeline.fetches import Fetched
 
 SMALL: Final = 64 << 10
 """Bytes of a fetch that is not worth a thread's time."""

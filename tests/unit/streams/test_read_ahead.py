@@ -9,11 +9,11 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
+from pipeline.fetches import Fetched, RawRecords, take
 from pipeline.state.decode import EventDecoder, read_ahead
 from pipeline.state.records import Records
 from pipeline.state.sources import POSTS, PROFILES
 from pipeline.streams.read_ahead import SMALL, ReadAhead
-from pipeline.fetches import Fetched, RawRecords, take
 from schemas import Engagement
 from tests.unit.state.log import crowd, engagement, log_of
 
