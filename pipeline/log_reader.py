@@ -15,7 +15,7 @@ from pipeline.kafka import client_options, connected
 from pipeline.settings import Settings
 from pipeline.state.records import Records
 
-FETCH_BYTES: Final = 8 << 20
+FETCH_BYTES: Final = 2 << 20
 """Of one partition at once."""
 STALL_S: Final = 30.0
 """Without any progress for this long the broker is asked no further."""

@@ -1,18 +1,19 @@
 """Snapshots, as a user takes them and begins from them: nothing is lost, nothing is counted twice."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from agents.publisher import Publisher
 from agents.routes import Routes
+from pipeline.clock import system_clock
 from pipeline.local.guard import Guard
 from pipeline.replay import Report
 from pipeline.replay import run as fold_the_log
 from pipeline.settings import Settings
-from schemas import Engagement, ScoreDocument
+from schemas import Engagement, Identity, ScoreDocument
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
 from tests.support.history import counted, doubled, held_by_reader, lost
@@ -52,7 +53,7 @@ def documents(settings: Settings) -> dict[str, ScoreDocument]:
     return held_by_reader(asyncio.run(read_scores(settings)))
 
 
-def publish(settings: Settings, events: list[Engagement]) -> None:
+def publish(settings: Settings, events: Sequence[Engagement | Identity]) -> None:
     """Publish events that may have been published before."""
 
     async def send() -> None:
@@ -63,6 +64,11 @@ def publish(settings: Settings, events: list[Engagement]) -> None:
         await publisher.stop()
 
     asyncio.run(send())
+
+
+def liked(settings: Settings) -> dict[str, int]:
+    """Return the likes of each user, with those of the accounts that belong to them."""
+    return {user: counts["like"] for user, counts in counted(documents(settings).values()).items()}
 
 
 def oracle(settings: Settings, snapshot: Path) -> Report:
@@ -115,6 +121,35 @@ def test_a_log_that_begins_from_a_snapshot_goes_on_counting(
     for user, document in documents(other.settings).items():
         if user in after:
             assert document.version >= after[user].version
+
+
+def test_persons_keep_their_accounts_in_another_number_of_partitions(
+    cluster: Cluster, begin: Begin, tmp_path: Path
+) -> None:
+    """Accounts and persons come to lie elsewhere: each person has each account once, and hears what comes later."""
+    path, now, names = tmp_path / "rows.clout", system_clock(), [f"n:{letter}" for letter in "abcdefgh"]
+    likes = [Engagement(f"{user}/{n}", "like", "n", f"n:x{n}", user, now) for user in names for n in range(3)]
+    links = [Identity(user, "n:a", now) for user in names[1:5]] + [Identity(user, "n:f", now) for user in names[6:]]
+    cluster.start("worker").wait_ready()
+    publish(cluster.settings, likes)
+    publish(cluster.settings, links)
+    with_accounts = dict.fromkeys(names, 3) | {"n:a": 15, "n:f": 9}
+    eventually(lambda: liked(cluster.settings) == with_accounts, 60, "persons have their accounts")
+    publish(cluster.settings, [Identity("n:b", "n:b", now)])
+    eventually(lambda: liked(cluster.settings)["n:a"] == 12, 60, "an account has left")
+    cluster.stop()
+    done(cluster.run("snapshot", str(path)))
+
+    other = begin(partitions=3)
+    done(other.run("restore", str(path)))
+    other.start("worker").wait_ready()
+    eventually(lambda: liked(other.settings) == with_accounts | {"n:a": 12}, 60, "nothing has changed")
+    publish(other.settings, [Engagement(f"{user}/later", "like", "n", "n:x", user, now) for user in ("n:b", "n:c")])
+    publish(other.settings, [Identity("n:h", "n:a", now)])
+    expected = with_accounts | {"n:a": 16, "n:b": 4, "n:c": 4, "n:f": 6}
+    eventually(lambda: liked(other.settings) == expected, 60, "it goes on from there")
+    report = oracle(other.settings, path)
+    assert not report.differences, report
 
 
 def test_what_the_worker_had_not_folded_is_in_the_snapshot(cluster: Cluster, begin: Begin, tmp_path: Path) -> None:

@@ -118,11 +118,18 @@ class Role(Logged):
     """A role of the pipeline (`worker`, `sink`, `serve`) as a deployment starts it."""
 
     def __init__(
-        self, role: str, name: str, guard: Guard, directory: Path, environment: Mapping[str, str], port: int
+        self,
+        role: str,
+        name: str,
+        guard: Guard,
+        directory: Path,
+        environment: Mapping[str, str],
+        port: int,
+        command: Sequence[str] = (),
     ) -> None:
         self.spec = ROLES[role]
         self.port = port
-        super().__init__(name, self.spec.command(), guard, directory, environment)
+        super().__init__(name, command or self.spec.command(), guard, directory, environment)
 
     @property
     def url(self) -> str:
@@ -159,12 +166,12 @@ class Cluster:
         }
         return {**settings, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **changes}
 
-    def start(self, role: str, **changes: str) -> Role:
+    def start(self, role: str, *, command: Sequence[str] = (), **changes: str) -> Role:
         """Start `worker`, `sink` or `serve` on a free port; the caller may wait with `wait_ready`."""
         port = int(changes.get(ROLES[role].port_setting) or free_port())
         environment = self.environment(**{**changes, ROLES[role].port_setting: str(port)})
         name = f"{role}-{next(self._numbers)}"
-        process = Role(role, name, self._guard, self._directory, environment, port)
+        process = Role(role, name, self._guard, self._directory, environment, port, command)
         self.processes.append(process)
         return process
 

@@ -30,6 +30,7 @@ class Ledger:
         users: int = 300,
         repeated: float = 0.0,
         undone: float = 0.0,
+        hot: float | None = None,
         clock: Clock = system_clock,
     ) -> None:
         """
@@ -40,6 +41,8 @@ class Ledger:
             users: The number of targets.
             repeated: The share of events that are sent again.
             undone: The share of events that withdraw an earlier one.
+            hot: The share of one user, all others being alike; by default the second has half as much as the first,
+                the third a third.
             clock: The time of the events.
         """
         self._random = random.Random(seed)
@@ -48,7 +51,7 @@ class Ledger:
         self._undone = undone
         self._numbers = itertools.count(1)
         self._users = [f"n:user{number}" for number in range(users)]
-        self._weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(users)))
+        self._weights = list(itertools.accumulate(_weights(users, hot)))
         self._recent: deque[Engagement] = deque(maxlen=_REMEMBERED)
         self._acknowledged: dict[tuple[str, bool], Engagement] = {}
         self.records = 0
@@ -98,3 +101,9 @@ class Ledger:
         for event in self._acknowledged.values():
             counts.setdefault(event.target, Counter())[event.kind] += -1 if event.undo else 1
         return {user: {kind: found[kind] for kind in KINDS} for user, found in counts.items()}
+
+
+def _weights(users: int, hot: float | None) -> list[float]:
+    if hot is None:
+        return [1 / (rank + 1) for rank in range(users)]
+    return [hot, *[(1 - hot) / (users - 1)] * (users - 1)]
