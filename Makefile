@@ -55,6 +55,11 @@ chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; take
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 	@$(BIN)/pytest tests/integration -m chaos
 
+MINUTES ?= 60
+.PHONY: soak
+soak: $(VENV)/dev.stamp ## Traffic and faults for MINUTES=60: nothing may grow
+	@$(BIN)/python -m tests.chaos.soak $(MINUTES)
+
 SEEDS ?= 10
 .PHONY: seeds
 seeds: $(VENV)/dev.stamp ## Kill workers at random moments with SEEDS=10 seeds in a row, one after the other

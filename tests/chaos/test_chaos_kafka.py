@@ -1,5 +1,7 @@
 """The same trials on Apache Kafka, with idempotent producers; and the broker itself is killed."""
 
+import resource
+
 import pytest
 
 from tests.chaos.crashing_worker import POINTS
@@ -7,6 +9,7 @@ from tests.chaos.test_chaos_crash_points import crash_at
 from tests.chaos.test_chaos_many_workers import freeze_one_of_two, join_and_leave, restart_on_sigterm
 from tests.chaos.test_chaos_one_worker import kill_again_and_again
 from tests.chaos.trial import Trial
+from tests.support.eventually import eventually
 from tests.support.kafka import Kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -84,3 +87,29 @@ def kill_the_broker(trial: Trial, broker: Kafka, kills: int) -> None:
 def test_a_killed_broker_loses_nothing_that_it_acknowledged(own_kafka_trial: Trial, own_kafka: Kafka) -> None:
     """Agents and workers wait for its return."""
     kill_the_broker(own_kafka_trial, own_kafka, 2)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets another process's limits be set")
+def test_a_full_disk_at_the_broker_loses_nothing_that_it_acknowledged(own_kafka_trial: Trial, own_kafka: Kafka) -> None:
+    """It refuses what it cannot write and ends; with room again, it and the worker go on from what was acknowledged."""
+    trial = own_kafka_trial
+    with trial.load(500):
+        worker = trial.worker()
+        trial.wait_until_it_folds(worker)
+        trial.nemesis.moment(0.0, 2.0)
+        # No file may grow any more: what the system says of a write is not what it says of a full disk, but as final.
+        resource.prlimit(own_kafka.pid, resource.RLIMIT_FSIZE, (1, 1))
+        trial.nemesis.note("the broker's disk is full")
+        eventually(lambda: not own_kafka.is_running(), 60, f"the broker gives up; its log is {own_kafka.log}")
+        trial.nemesis.moment(0.0, 2.0)
+        own_kafka.kill()
+        own_kafka.start()
+        trial.nemesis.moment(0.0, 2.0)
+        if not worker.is_running():
+            assert "Traceback" not in worker.output()
+            worker = trial.worker()
+        trial.wait_until_it_folds(worker)
+    trial.settle([worker], 90)
+    trial.check()
