@@ -19,24 +19,38 @@ app.command(receivers.webmention)
 def replay(
     file: Path,
     *,
-    format: Literal["csv", "gharchive", "higgs", "jetstream", "klout", "ndjson"],  # noqa: A002 - the option's name is a contract
+    format: Literal[  # noqa: A002 - the option's name is a contract
+        "csv",
+        "facebook",
+        "gharchive",
+        "googleplus",
+        "higgs",
+        "instagram",
+        "jetstream",
+        "klout",
+        "ndjson",
+        "parquet",
+        "twitter",
+    ],
     speed: str = "max",
     shift: bool = False,
     limit: int | None = None,
     columns: str = "",
+    until: str | None = None,
+    before: Literal["bluesky"] | None = None,
     resume: bool = False,
     broker: str | None = None,
     redis: str | None = None,
 ) -> None:
     """
-    Publish the events of a file; .gz is read as it is.
+    A file of events, or an export of Facebook, Google+, Instagram or Twitter. Needs nothing but the file.
 
     Parameters
     ----------
     file
-        The file.
+        The file, .gz as it is; of an export the zip or the folder.
     format
-        What its lines are.
+        What it holds.
     speed
         max, or a factor of real time such as 1x or 100x.
     shift
@@ -44,7 +58,11 @@ def replay(
     limit
         Read so many lines at most.
     columns
-        Of a csv: actor=from_user,time=created,kind:like names a field's column, or its value in every row.
+        Of csv and parquet: actor=from_user,time=created,kind:like names a field's column, or its value in every row.
+    until
+        Leave out what happened at this moment (2026-11-22T05:00:00Z) or later: a live agent has told of it.
+    before
+        The live agent that goes on where the file ends: it gets the memory and a cursor.
     resume
         Go on where an earlier replay of the file had come.
     broker
@@ -52,15 +70,21 @@ def replay(
     redis
         Redis, redis://host:port/0; CLOUT_REDIS otherwise.
     """
-    from agents.formats.table import parse_columns
-    from agents.launch import Launch, run
+    from agents.formats.rows import parse_columns
+    from agents.handover import Handover
+    from agents.launch import Launch, memory_of, run
     from agents.pace import parse_speed
     from agents.replay import Replay, ReplayConfig, cursor_of
 
     settings = prepared(broker, redis)
     limit = _positive("--limit", limit)
-    config = ReplayConfig(file, format, parse_speed(speed), shift, limit, parse_columns(columns))
-    run(Launch(Replay(config), cursor_of(config, settings), resume, bulk=speed == "max"), settings)
+    config = ReplayConfig(file, format, parse_speed(speed), shift, limit, parse_columns(columns), _moment(until))
+    handover = Handover(before, config, settings) if before else None
+    agent = Replay(config)
+    memory = memory_of(before, settings) if before else None
+    tally = run(Launch(agent, cursor_of(config, settings), resume, memory, bulk=speed == "max"), settings)
+    if handover is not None:
+        print(handover.complete(agent, tally))  # noqa: T201 - the command's output
 
 
 @app.command
@@ -190,6 +214,17 @@ def _rate(text: str) -> float | None:
     if not rate > 0:
         raise ConfigError(f"--rate {text}: give events per second, or max")
     return rate
+
+
+def _moment(text: str | None) -> int | None:
+    from agents.formats.rows import time_of
+
+    if text is None:
+        return None
+    moment = time_of(text)
+    if moment is None:
+        raise ConfigError(f"--until {text}: give a moment such as 2026-11-22T05:00:00Z, or Unix seconds")
+    return moment
 
 
 def _positive(option: str, value: int | None) -> int | None:

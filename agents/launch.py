@@ -18,6 +18,7 @@ from agents.publisher import BULK_LINGER_S, LIVE_LINGER_S, Publisher
 from agents.runner import Runner
 from agents.stamps import Stamper
 from agents.store import DurableMemory
+from agents.tally import Tally
 from pipeline.errors import ConfigError
 from pipeline.logs import configure, get_logger
 from pipeline.probe import serve_probes
@@ -41,11 +42,13 @@ class Launch:
 
 def live(agent: Agent, settings: Settings) -> Launch:
     """Return how an agent of a network is run: with a cursor and a memory that survive a restart."""
-    return Launch(
-        agent,
-        CursorFile(settings.data_dir / "cursors" / f"{agent.name}.json"),
-        memory=DurableMemory(settings.data_dir / "memory" / f"{agent.name}.sqlite", settings.agent_memory),
-    )
+    cursor = CursorFile(settings.data_dir / "cursors" / f"{agent.name}.json")
+    return Launch(agent, cursor, memory=memory_of(agent.name, settings))
+
+
+def memory_of(name: str, settings: Settings) -> Memory:
+    """Return what a live agent of this name remembers; nobody else may use it meanwhile."""
+    return DurableMemory(settings.data_dir / "memory" / f"{name}.sqlite", settings.agent_memory)
 
 
 def prepare(settings: Settings) -> None:
@@ -58,12 +61,12 @@ def prepare(settings: Settings) -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def run(launch: Launch, settings: Settings) -> None:
-    """Run an agent to its end."""
-    asyncio.run(_run(launch, settings))
+def run(launch: Launch, settings: Settings) -> Tally:
+    """Run an agent to its end; returns what it did."""
+    return asyncio.run(_run(launch, settings))
 
 
-async def _run(launch: Launch, settings: Settings) -> None:
+async def _run(launch: Launch, settings: Settings) -> Tally:
     stamina.instrumentation.set_on_retry_hooks([_say_retry])
     runner = Runner(
         launch.agent,
@@ -77,7 +80,7 @@ async def _run(launch: Launch, settings: Settings) -> None:
     try:
         async with AsyncExitStack() as stack:
             await _serve_metrics(settings, stack)
-            await runner.run()
+            return await runner.run()
     finally:
         sys.stdout.write(f"{launch.agent.name}: {runner.tally.line()}\n")
 

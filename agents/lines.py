@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError, ContractError
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LONGEST: Final = 1 << 20
-"""No format has longer lines; a file without line ends need not be read whole to see that."""
+"""No format has longer lines: what is behind it is passed over, and the rest is as malformed as the whole would be."""
 
 
 class Lines:
@@ -43,6 +43,10 @@ class Lines:
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
         self._raw.close()
 
@@ -70,11 +74,19 @@ class Lines:
             ContractError: The compressed file is damaged.
         """
         try:
-            lines = list(islice(self._file, count))
+            lines = list(islice(iter(self._line, b""), count))
         except (OSError, EOFError) as exc:
             raise ContractError(f"{self.path}, after line {self.number}: the file is damaged: {exc}") from exc
         self.number += len(lines)
         return lines
+
+    def _line(self) -> bytes:
+        line = self._file.readline(_LONGEST)
+        if len(line) == _LONGEST:
+            rest = line
+            while rest and not rest.endswith(b"\n"):
+                rest = self._file.readline(_LONGEST)
+        return line
 
     def chunks(self, size: int, limit: int | None) -> Iterator[list[bytes]]:
         """Yield lists of up to `size` lines, `limit` lines in all."""

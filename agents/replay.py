@@ -9,25 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from agents.cursor import CursorFile
-from agents.formats import FORMATS, FormatName
-from agents.formats.base import BadLineError, Format
-from agents.formats.table import Table
-from agents.lines import Lines, last_lines
+from agents.formats import FormatName, open_source
+from agents.formats.source import Source
 from agents.pace import Pace
 from agents.protocol import Batch, Position
+from agents.span import Span
 from pipeline.clock import Clock, system_clock
-from pipeline.errors import ConfigError, ContractError
+from pipeline.errors import ConfigError
 from pipeline.settings import Settings
 
 _CHUNK: Final = 8192
-"""Lines at a time at full speed: some 30 ms of work."""
+"""Entries at a time at full speed: some 30 ms of work."""
 _TOGETHER: Final = 1024
-"""Lines that a paced replay publishes together when they are due together."""
+"""Entries that a paced replay publishes together when they are due together."""
 _LONGEST_SLEEP_S: Final = 1.0
 """A paced replay looks up so often in a long silence: time passes then too."""
-_SHOWN: Final = 80
-_LAST: Final = 1000
-"""Lines searched for the latest time: files are in order, or nearly so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +37,11 @@ class ReplayConfig:
     shift: bool = False
     """Move the times so that the file ends now."""
     limit: int | None = None
-    """Lines to read, at most."""
+    """Entries to read, at most."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Of a table: field to column."""
+    until: int | None = None
+    """Leave out what happened at this moment or after it, Unix ms as the file has it."""
 
 
 def cursor_of(config: ReplayConfig, settings: Settings) -> CursorFile:
@@ -60,7 +58,7 @@ class Replay:
 
     def __init__(self, config: ReplayConfig, *, clock: Clock = system_clock) -> None:
         """
-        Open the file and check its first line.
+        Open the file and check its beginning.
 
         Args:
             config: What to replay.
@@ -68,21 +66,22 @@ class Replay:
 
         Raises:
             ConfigError: The file cannot be read.
-            ContractError: Its first line is not of the format.
+            ContractError: It is not of the format.
         """
         self._config = config
-        self._format = _opened(config, 0)
-        self._size = config.path.stat().st_size
+        self._source: Source = open_source(config.path, config.format, config.columns)
         self._clock = clock
-        self._lines: Lines | None = None
         self._shift = 0
         self._decided = 0
         self._left = sys.maxsize if config.limit is None else config.limit
-        self._ended = False
+        self.reached: int | None = None
+        """The latest event time so far, Unix ms."""
+        self.is_ended = False
+        """Whether the file was read to its end."""
 
     def share(self) -> float | None:
         """Return how much of the file has been read."""
-        return self._lines.share() if self._lines else 0.0
+        return self._source.share()
 
     async def batches(self, position: Position | None = None) -> AsyncGenerator[Batch]:
         """
@@ -90,24 +89,24 @@ class Replay:
 
         Raises:
             ConfigError: The file is not the one of `position`.
-            ContractError: A line is not of the format, or the compressed file is damaged.
+            ContractError: A line is not of the format, or the file is damaged.
         """
-        self._decided = _checked_start(position, self._config.path, self._size)
-        self._shift = int(position["shift"]) if position else _shift(self._config, self._clock())
-        self._format = _opened(self._config, self._shift)
-        with Lines(self._config.path) as self._lines:
-            for _ in self._lines.chunks(_CHUNK, self._decided):
-                pass
+        self._decided = self._checked_start(position)
+        self._shift = int(position["shift"]) if position else self._new_shift()
+        self._source.start(Span.of_file(self._shift, self._config.until, self._clock()), self._decided)
+        try:
             if self._config.speed is None:
-                while (batch := self._next(self._lines, _CHUNK)) is not None:
+                while (batch := self._next(_CHUNK)) is not None:
                     yield batch
             else:
-                async for batch in self._paced(self._lines, Pace(self._config.speed)):
+                async for batch in self._paced(Pace(self._config.speed)):
                     yield batch
+        finally:
+            self._source.close()
 
-    async def _paced(self, lines: Lines, pace: Pace) -> AsyncGenerator[Batch]:
+    async def _paced(self, pace: Pace) -> AsyncGenerator[Batch]:
         due = Batch()
-        while (batch := self._next(lines, 1)) is not None:
+        while (batch := self._next(1)) is not None:
             if batch.time is not None and pace.delay(batch.time) > 0:
                 if due.read:
                     yield due
@@ -121,49 +120,30 @@ class Replay:
                 due = Batch()
         yield due
 
-    def _next(self, source: Lines, count: int) -> Batch | None:
-        """Return what the next lines decide; None at the end."""
-        if self._ended:
+    def _next(self, count: int) -> Batch | None:
+        """Return what the next entries decide; None at the end."""
+        count = min(count, self._left)
+        batch = self._source.read(count)
+        if batch is None:
+            self.is_ended = True
             return None
-        lines = source.take(min(count, self._left))
-        self._left -= len(lines)
-        try:
-            batch = self._format.feed(lines) if lines else self._format.end()
-        except BadLineError as exc:
-            number = source.number - len(lines) + exc.offset + 1
-            raise _bad_line(self._config.path, number, self._format.expected, lines[exc.offset]) from exc
-        self._ended = not lines
+        if batch.time is not None:
+            self.reached = max(batch.time, self.reached or 0)
+        self._left -= count
         self._decided += batch.read
-        batch.position = {"line": self._decided, "shift": self._shift, "size": self._size}
+        batch.position = {"line": self._decided, "shift": self._shift, "size": self._source.size}
         return batch
 
+    def _checked_start(self, start: Position | None) -> int:
+        if start is None:
+            return 0
+        if start.get("size") != self._source.size:
+            raise ConfigError(f"{self._config.path} has changed since its cursor was saved: replay it without --resume")
+        return int(start["line"])
 
-def _checked_start(start: Position | None, path: Path, size: int) -> int:
-    if start is None:
-        return 0
-    if start.get("size") != size:
-        raise ConfigError(f"{path} has changed since its cursor was saved: replay it without --resume")
-    return int(start["line"])
-
-
-def _opened(config: ReplayConfig, shift: int) -> Format:
-    """Return the format, which has seen the first line: a table's names its columns."""
-    form = Table(shift, config.columns) if config.format == "csv" else FORMATS[config.format](shift)
-    with Lines(config.path) as lines:
-        first = lines.first()
-    if not form.check(first):
-        raise _bad_line(config.path, 1, form.expected, first)
-    return form
-
-
-def _bad_line(path: Path, number: int, expected: str, line: bytes) -> ContractError:
-    found = line[:_SHOWN].decode(errors="replace").rstrip() or "nothing"
-    return ContractError(f"{path}, line {number}: expected {expected}; found {found!r}")
-
-
-def _shift(config: ReplayConfig, now: int) -> int:
-    if not config.shift:
-        return 0
-    form = _opened(config, 0)
-    times = [time for line in last_lines(config.path, _LAST, config.limit) if (time := form.time(line)) is not None]
-    return now - max(times) if times else 0
+    def _new_shift(self) -> int:
+        if not self._config.shift:
+            return 0
+        now = self._clock()
+        latest = self._source.latest(Span.of_file(0, self._config.until, now), self._config.limit)
+        return now - latest if latest is not None else 0

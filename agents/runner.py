@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from agents.cursor import CursorFile, Progress
@@ -22,6 +23,7 @@ from pipeline.errors import FatalError
 from pipeline.logs import get_logger
 from pipeline.metrics import AGENT_PUBLISHED, AGENT_RECEIVED, AGENT_SKIPPED, AGENT_SOURCE_LAG, AGENT_UNDONE
 from pipeline.settings import Settings
+from schemas import Engagement, Post
 
 _LAST_FLUSH_S: Final = 5.0
 """A stop waits so long for acknowledgements: within the 10 s that a role may take to end."""
@@ -76,6 +78,7 @@ class Runner:
         self._progress = Progress()
         self._tally = Tally()
         self._is_stopped = False
+        self._is_begun = not agent.live
         publisher.on_acknowledged = self._progress.settle
 
     async def run(self) -> Tally:
@@ -125,6 +128,8 @@ class Runner:
                 await beat
 
     async def _take(self, batch: Batch) -> None:
+        if not self._is_begun:
+            self._say_first(batch)
         resolved = resolve(await self._stamper.stamp(batch.items), self._memory, batch.time or self._clock())
         for reason, count in resolved.skipped.items():
             batch.skip(reason, count)
@@ -135,6 +140,14 @@ class Runner:
             self._progress.settle()
         if batch.time is not None:
             await self._tick(batch.time)
+
+    def _say_first(self, batch: Batch) -> None:
+        """Say where a backfill of what was before this run ends: exactly at the first thing that happened in it."""
+        times = [item.time for item in batch.items if isinstance(item, Engagement | Post) and not item.undo]
+        if times:
+            self._is_begun = True
+            moment = datetime.fromtimestamp(min(times) / 1000, UTC).isoformat(timespec="milliseconds")
+            log.info("the first event of this run", agent=self._agent.name, time=moment)
 
     def _count(self, batch: Batch, resolved: Resolved) -> None:
         name = self._agent.name

@@ -50,6 +50,9 @@ _COMMANDS = {
         "snapshot": ("pipeline.snapshot.commands:snapshot", "Write all rows to a file."),
         "restore": ("pipeline.snapshot.commands:restore", "Let empty topics begin with a snapshot."),
     },
+    "Taking out": {
+        "export": ("pipeline.lookup.commands:export", "Write scores, details or history of all users to a file."),
+    },
     "Checking": {
         "doctor": ("pipeline.doctor:doctor", "Tell what is configured, reachable and lagging."),
         "replay": ("pipeline.replay:replay_command", "Fold the topics once more and compare with Redis."),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agents.protocol import Batch, Item
+from agents.span import ALWAYS, Span
 
 
 class BadLineError(Exception):
@@ -48,9 +49,10 @@ class Format(Protocol):
 class EventLines(ABC):
     """The part that formats share whose lines are read each by itself, and skipped where they are no event."""
 
-    def __init__(self, shift: int = 0) -> None:
-        """Move times by `shift` ms."""
-        self._shift = shift
+    def __init__(self, span: Span = ALWAYS) -> None:
+        """Move times, and leave out others, as `span` says."""
+        self._span = span
+        self._shift = span.shift
 
     @abstractmethod
     def time(self, line: bytes) -> int | None:
@@ -73,11 +75,7 @@ class EventLines(ABC):
                 batch.skip("malformed" if line.strip() else "blank")
                 continue
             time, fate = event
-            batch.time = max(time, batch.time or 0)
-            if isinstance(fate, str):
-                batch.skip(fate)
-            else:
-                batch.items.extend(fate)
+            self._span.add(batch, time, fate)
         return batch
 
     def end(self) -> Batch:

@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.formats.base import BadLineError
 from agents.protocol import Batch
+from agents.span import ALWAYS, Span
 from schemas import Engagement, Kind
 
 _KINDS: Final[dict[bytes, Kind]] = {b"RT": "share", b"RE": "comment", b"MT": "comment"}
@@ -20,8 +21,8 @@ class Higgs:
 
     expected = "four columns, actor target unix-seconds RT|MT|RE, such as 223789 213163 1341100972 RE"
 
-    def __init__(self, shift: int = 0) -> None:
-        self._shift = shift
+    def __init__(self, span: Span = ALWAYS) -> None:
+        self._span = span
         self._second = b""
         self._rows: list[list[bytes]] = []
         """The rows of the current second."""
@@ -59,7 +60,12 @@ class Higgs:
         if not rows:
             return
         batch.read += len(rows)
-        batch.time = int(self._second) * 1000 + self._shift
+        time = int(self._second) * 1000 + self._span.shift
+        refused = self._span.refuses(time)
+        if refused:
+            batch.skip(refused, len(rows))
+            return
+        batch.time = time
         replies = {(row[0], row[1]) for row in rows if row[3] == b"RE"}
         for actor, target, _, mark in rows:
             if mark == b"MT" and (actor, target) in replies:
@@ -67,7 +73,7 @@ class Higgs:
             elif actor == target:
                 batch.skip("self")
             else:
-                batch.items.append(_engagement(actor, target, self._second, mark, batch.time))
+                batch.items.append(_engagement(actor, target, self._second, mark, time))
 
 
 def _is_row(row: list[bytes]) -> bool:

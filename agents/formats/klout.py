@@ -10,6 +10,7 @@ from typing import Final
 from agents.bounded import trim
 from agents.formats.base import BadLineError
 from agents.protocol import Batch
+from agents.span import ALWAYS, Span
 from schemas import Engagement, Post
 
 _POSTS: Final = 1_000_000
@@ -21,8 +22,8 @@ class Klout:
 
     expected = "six columns separated by tabs: user, actor, post, post time (ms), action time (ms), time zone"
 
-    def __init__(self, shift: int = 0) -> None:
-        self._shift = shift
+    def __init__(self, span: Span = ALWAYS) -> None:
+        self._span = span
         self._posts: dict[bytes, None] = {}
 
     def check(self, line: bytes) -> bool:
@@ -57,12 +58,14 @@ class Klout:
     def _react(self, row: list[bytes], batch: Batch) -> None:
         user, actor, post, posted, acted = (value.decode() for value in row[:5])
         target, obj = f"twitter:{user}", f"twitter:status/{post}"
+        time, made = int(acted) + self._span.shift, int(posted) + self._span.shift
+        refused = self._span.refuses(time)
+        if refused:
+            batch.skip(refused)
+            return
         if row[2] not in self._posts:
             self._posts[row[2]] = None
-            batch.items.append(
-                Post(id=obj, network="twitter", author=target, time=int(posted) + self._shift, object=obj)
-            )
-        time = int(acted) + self._shift
+            batch.items.append(Post(id=obj, network="twitter", author=target, time=max(0, made), object=obj))
         batch.time = max(time, batch.time or 0)
         batch.items.append(
             Engagement(

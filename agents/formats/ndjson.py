@@ -45,7 +45,7 @@ class Ndjson(EventLines):
         if record is None:
             return None
         if self._shift:
-            record = msgspec.structs.replace(record, time=max(0, record.time + self._shift))
+            record = msgspec.structs.replace(record, time=record.time + self._shift)
         return record.time, [record]
 
 

@@ -7,7 +7,9 @@ What a command needs is imported when it runs, so that `clout --help` answers at
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any, Final
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
@@ -95,6 +97,35 @@ def watch(*users: str, network: Network = None, min_delta: float = 0.0, redis: R
 
     wish = Wish(users=frozenset(users) or None, network=network, min_delta=min_delta)
     return _read(show_changes(_settings(redis=redis).redis, wish))
+
+
+@app.command
+def export(what: Literal["scores", "details", "history"], file: Path, *, redis: Redis = None) -> int:
+    """
+    Write scores, details or history of all users to a file.
+
+    Parameters
+    ----------
+    what
+        scores: a row for each user. details: who and what stands behind them. history: a row for each change.
+    file
+        NAME.parquet or NAME.ndjson. It is there when it is complete; an older one stays until then.
+    redis
+        Redis: redis://host:port/0
+    """
+    return _read(_export(_settings(redis=redis).redis, what, file))
+
+
+async def _export(redis_url: str, what: Literal["scores", "details", "history"], file: Path) -> int:
+    from pipeline.lookup.export.run import export as write
+
+    done = await write(redis_url, what, file)
+    moment = datetime.fromtimestamp(done.as_of / 1000, UTC)
+    print(  # noqa: T201 - the command's output
+        f"{done.rows:,} rows of {done.users:,} users, as of {moment:%Y-%m-%d %H:%M:%S} UTC, written to {file}: "
+        f"{done.seconds:,.1f} s"
+    )
+    return 0
 
 
 def _settings(**overrides: object) -> Settings:

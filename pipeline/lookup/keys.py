@@ -15,7 +15,7 @@ HISTORY_OUTBOX: Final = "clout:history-outbox"
 SINK: Final = "clout:sink"
 """Hash: how far the sinks have read each partition, and how fresh Redis is."""
 HEADS: Final = "clout:heads"
-"""Hash, for the sinks alone: version, score, handle and networks of each document, so that it need not be read."""
+"""Hash, for sinks and exports: version, score, handle and networks of each document, so that it need not be read."""
 NETWORKS: Final = "clout:networks"
 """Set: every network that a user with a score has, by the user's id."""
 

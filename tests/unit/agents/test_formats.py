@@ -1,8 +1,11 @@
 """Every line of a file has one fate."""
 
 import gzip
+import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,8 +16,11 @@ from agents.formats.higgs import Higgs
 from agents.formats.jetstream import Jetstream
 from agents.formats.klout import Klout
 from agents.formats.ndjson import Ndjson
-from agents.formats.table import Table, parse_columns
-from agents.protocol import Batch, Deletion
+from agents.formats.rows import parse_columns
+from agents.formats.table import Table
+from agents.protocol import Batch, Deletion, Unlink
+from agents.replay import Replay, ReplayConfig
+from agents.span import ALWAYS, Span
 from pipeline.errors import ConfigError
 from schemas import Engagement, Identity, Post, Profile
 from tests.unit.agents.samples import HIGGS, JETSTREAM, KLOUT, like, needs_data
@@ -22,7 +28,7 @@ from tests.unit.agents.samples import HIGGS, JETSTREAM, KLOUT, like, needs_data
 
 def read(name: FormatName, lines: Sequence[bytes], shift: int = 0) -> Batch:
     """Return what a whole file becomes."""
-    form = FORMATS[name](shift)
+    form = FORMATS[name](Span(shift))
     batch = form.feed(lines)
     batch.add(form.end())
     return batch
@@ -220,9 +226,9 @@ def test_a_shift_moves_the_time_and_nothing_else(name: FormatName, line: bytes) 
     (*_, plain), (*_, moved) = read(name, [line]).items, read(name, [line], shift=5_000).items
     assert isinstance(plain, Engagement)
     assert moved == msgspec.structs.replace(plain, time=plain.time + 5_000)
-    assert FORMATS[name](0).time(line) == plain.time
-    others = {other for other in FORMATS if other != name and FORMATS[other](0).check(line)}
-    assert FORMATS[name](0).check(line)
+    assert FORMATS[name](ALWAYS).time(line) == plain.time
+    others = {other for other in FORMATS if other != name and FORMATS[other](ALWAYS).check(line)}
+    assert FORMATS[name](ALWAYS).check(line)
     assert not others, "no other format takes it for its own"
 
 
@@ -294,7 +300,7 @@ COLUMNS = "actor=who,kind=did,target=whom,time=when,object=about,network:n"
 
 def test_a_table_is_read_as_its_columns_are_named() -> None:
     """Each row has one fate, and is named by what it says."""
-    table = Table(0, parse_columns(COLUMNS))
+    table = Table(columns=parse_columns(COLUMNS))
     assert table.check(ROWS[0])
     batch = table.feed(ROWS)
     first, second = batch.items
@@ -303,7 +309,7 @@ def test_a_table_is_read_as_its_columns_are_named() -> None:
     assert (first.kind, first.actor, first.target, first.object) == ("share", "n:ada", "n:bob", "a, b")
     assert first.time == second.time == 1_795_323_600_000
     assert first.id != second.id
-    assert batch.skipped == {"header": 1, "other_kind": 1, "self": 1, "malformed": 2, "blank": 2}
+    assert batch.skipped == {"header": 1, "other_kind": 1, "self": 1, "malformed": 3, "blank": 1}
     assert batch.read == len(ROWS)
 
 
@@ -318,3 +324,64 @@ def test_a_wrong_column_option_says_what_to_give(text: str) -> None:
     """It names the fields."""
     with pytest.raises(ConfigError, match="give FIELD=COLUMN or FIELD:VALUE, fields are id, kind"):
         parse_columns(text)
+
+
+_GOOD: dict[FormatName, dict[str, object]] = {
+    "gharchive": {
+        "id": "1",
+        "type": "WatchEvent",
+        "actor": {"login": "ada", "id": 1},
+        "repo": {"name": "bob/x", "id": 2},
+        "created_at": "2026-07-04T14:38:08Z",
+        "payload": {"action": "started"},
+    },
+    "jetstream": msgspec.json.decode(frame(created("app.bsky.graph.follow", {"subject": "did:plc:bbb"}))),
+    "ndjson": msgspec.to_builtins(like()),
+}
+
+
+@pytest.mark.parametrize("name", _GOOD)
+async def test_hostile_lines_are_skipped_and_counted(name: FormatName, tmp_path: Path) -> None:
+    """Each field in turn a megabyte long, deeply nested, of a wrong type; bytes that are no text; impossible times."""
+    good = msgspec.json.encode(_GOOD[name])
+    hostile = [
+        json.dumps({**_GOOD[name], field: value}).encode()
+        for field in _GOOD[name]
+        for value in ("x" * 900_000, -1, 10**400, [[]] * 9, {"a": "b"}, None, "\x00")
+    ]
+    hostile += [good[:-1] + b',"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"]
+    hostile += [good[:40], b"\xff" + good, good[:20] + b"\xff\xfe"]
+    hostile += [b"x" * 3_000_000, b"[]", b"null", b"1"]
+    path = tmp_path / "lines"
+    path.write_bytes(b"\n".join([good, *hostile, good]))
+    whole = Batch()
+    async for batch in Replay(ReplayConfig(path, name)).batches():
+        whole.add(batch)
+    assert whole.read == len(hostile) + 2 == sum(whole.skipped.values()) + len(whole.items)
+    assert whole.skipped["malformed"] > len(hostile) / 2
+    for item in whole.items:
+        assert not isinstance(item, Deletion | Unlink)
+        # What is published is what the contract allows.
+        msgspec.json.decode(msgspec.json.encode(item), type=type(item))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("second", [0, 1, 4_102_444_800])
+async def test_an_event_of_1970_or_2100_is_skipped(name: FormatName, second: int, tmp_path: Path) -> None:
+    """It is in no window, and time must not pass by it."""
+    moment = datetime.fromtimestamp(second, UTC).isoformat()
+    lines: dict[str, bytes] = {
+        "csv": f"kind,actor,target,time\nlike,n:a,n:b,{moment}".encode(),
+        "gharchive": msgspec.json.encode({**_GOOD["gharchive"], "created_at": moment}),
+        "higgs": f"1 2 {second} RT".encode(),
+        "jetstream": msgspec.json.encode({**_GOOD["jetstream"], "time_us": second * 1_000_000}),
+        "klout": f"1\t2\t3\t{second * 1_000}\t{second * 1_000}\tUTC".encode(),
+        "ndjson": msgspec.json.encode({**_GOOD["ndjson"], "time": second * 1_000}),
+    }
+    path = tmp_path / "lines"
+    path.write_bytes(lines[name])
+    whole = Batch()
+    async for batch in Replay(ReplayConfig(path, name)).batches():
+        whole.add(batch)
+    assert (whole.items, whole.time) == ([], None)
+    assert whole.skipped["implausible_time"] == 1

@@ -157,5 +157,5 @@ async def test_a_table_goes_on_where_it_had_come(tmp_path: Path) -> None:
     whole = await read(Replay(config, clock=lambda: NOW))
     assert whole.position is not None
     assert times(whole)[-1] == NOW
-    resumed = await read(Replay(config), {**whole.position, "line": 11})
+    resumed = await read(Replay(config, clock=lambda: NOW), {**whole.position, "line": 11})
     assert resumed.items == whole.items[10:]

@@ -1,0 +1,1 @@
+"""`clout export`: what Redis holds of every user, as a file."""
