@@ -15,6 +15,7 @@ from tests.bench.fold import EVENTS, RUNS, FoldBench, Run
 from tests.support.cluster import Broker, Cluster
 
 BUILD = Path(__file__).parents[2] / "build"
+PARTS = ("fold", "sink", "latency", "http", "recovery", "jetstream", "export")
 
 
 def main() -> None:
@@ -22,8 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", choices=("fold", "sink", "latency", "http", "recovery"), default=None)
+    parser.add_argument("--only", choices=PARTS, default=None)
     parser.add_argument("--rows", type=int, action="append", help="of the recovery bench; may be given several times")
+    parser.add_argument("--users", type=int, default=200_000, help="of the export bench")
     options = parser.parse_args()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -47,6 +49,14 @@ def main() -> None:
             from tests.bench.recovery import ROWS, recovery
 
             results["recovery"] = recovery(guard, directory, tuple(options.rows or ROWS))
+        if options.only in (None, "jetstream"):
+            from tests.bench.jetstream import jetstream
+
+            results["jetstream"] = jetstream(guard, directory)
+        if options.only in (None, "export"):
+            from tests.bench.export import measured
+
+            results["export"] = measured(guard, directory, options.users)
     BUILD.mkdir(exist_ok=True)
     path = BUILD / "bench.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
