@@ -43,7 +43,7 @@ def replay(
     redis: str | None = None,
 ) -> None:
     """
-    A file of events, or an export of Facebook, Google+, Instagram or Twitter. Needs nothing but the file.
+    A file, or an export of Facebook, Google+, Instagram or Twitter. Needs nothing else.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def replay(
 @app.command
 def bluesky(*, host: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
     """
-    Bluesky, live: likes, reposts, quotes, replies, mentions, follows. Needs nothing but internet access.
+    Bluesky, live: likes, reposts, quotes, replies, follows. Needs internet access.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def mastodon(
     redis: str | None = None,
 ) -> None:
     """
-    Mastodon, live: a server's public posts, and what others do to an account. Needs its token, CLOUT_MASTODON_TOKEN.
+    Mastodon, live: a server's posts, an account's notifications. Needs CLOUT_MASTODON_TOKEN.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def mastodon(
 @app.command
 def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: str | None = None) -> None:
     """
-    Nostr, live: reactions, reposts, replies, mentions, follow lists. Needs nothing but internet access.
+    Nostr, live: reactions, reposts, replies, follow lists. Needs internet access.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def synthetic(
     redis: str | None = None,
 ) -> None:
     """
-    Publish made-up traffic of several networks, until stopped.
+    Made-up traffic of several networks, until stopped. Needs nothing.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ def activitypub(
     *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
 ) -> None:
     """
-    The fediverse: what other servers deliver to yours. Needs a server that forwards its inbox, headers and all.
+    The fediverse: what servers deliver. Needs your server to forward its inbox, headers and all.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def webhook(
     *, host: str | None = None, port: int | None = None, broker: str | None = None, redis: str | None = None
 ) -> None:
     """
-    GitHub, X, Meta, LinkedIn, TikTok, YouTube, Pinterest: what is POSTed. Needs an app there, a secret, an address.
+    GitHub, X, Meta, YouTube and others, as they POST. Needs an app there, a secret, an address.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def webmention(
     redis: str | None = None,
 ) -> None:
     """
-    Blogs: other sites tell that they link to yours, and are asked. Needs a public address that your pages name.
+    Blogs: sites that tell of their links to yours. Needs a public address that your pages name.
 
     Parameters
     ----------
