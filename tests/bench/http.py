@@ -27,6 +27,7 @@ from tests.bench.process import resident_bytes, usage
 from tests.bench.sink import score, user
 from tests.bench.traffic import SEED
 from tests.support.cluster import Broker, Cluster, Role, Valkey
+from tests.support.keys import client_with, create_key
 
 USERS: Final = 30_000
 HOT: Final = 1_000
@@ -71,10 +72,12 @@ class HttpBench:
 
     def _look_ups(self) -> dict[str, float]:
         users = [quote(user(number), safe="") for number in range(USERS)]
+        key = self._key()
         asked = {
             "static": [_get("/healthz")],
             "look_up": [_get(f"/v1/users/{name}") for name in users[:HOT]],
             "score": [_get(f"/v1/users/{name}/score") for name in users[:HOT]],
+            "keyed_look_up": [_get(f"/v1/users/{name}", key) for name in users[:HOT]],
         }
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in asked}
         for _ in range(ROUNDS):
@@ -89,9 +92,16 @@ class HttpBench:
             "cold_look_up_per_s": round(cold["per_s"], 1),
             "look_up_of_static": round(results["look_up_per_s"] / static, 3),
             "score_of_static": round(results["score_per_s"] / static, 3),
+            "keyed_look_up_of_static": round(results["keyed_look_up_per_s"] / static, 3),
             "cold_look_up_of_static": round(cold["per_s"] / static, 3),
             "look_up_p99_ms": round(statistics.median(run["p99_ms"] for run in found["look_up"]), 2),
         }
+
+    def _key(self) -> str:
+        """Return a key that the service knows, with a limit that is counted and never met."""
+        key = create_key(self._settings, "read", requests_per_s=1e6)
+        with client_with(key, self._serve):
+            return key
 
     def _batches(self) -> dict[str, float]:
         def post() -> str:
@@ -162,8 +172,9 @@ class HttpBench:
             await asyncio.sleep(max(0.0, began + LISTEN_S - time.monotonic()))
 
 
-def _get(path: str) -> str:
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"
+def _get(path: str, key: str = "") -> str:
+    held = f"Authorization: Bearer {key}\r\n" if key else ""
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{held}\r\n"
 
 
 def http(guard: Guard, directory: Path) -> dict[str, float]:
@@ -194,6 +205,7 @@ def _print(found: dict[str, float]) -> None:
         ("static", "a static handler"),
         ("look_up", "look-ups of hot users"),
         ("score", "scores of hot users"),
+        ("keyed_look_up", "look-ups of hot users with an API key and its limit"),
         ("cold_look_up", "look-ups of users not asked for before"),
     ):
         ratio = "" if name == "static" else f"{found[f'{name}_of_static']:.2f}"

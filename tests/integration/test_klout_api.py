@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
@@ -186,6 +187,22 @@ def test_version_1_takes_a_form_and_answers_scripts_and_xml(client: httpx.Client
     assert "<kscore>50.25</kscore>" in xml.text
 
 
+def test_xml_is_read_as_its_clients_read_it(client: httpx.Client) -> None:
+    """SimpleXML's `->user->kscore` in PHP, and a script in Google's spreadsheets that wants all of its columns."""
+    scores = ET.fromstring(client.get("/1/klout.xml?users=ann,peer1&key=k").content)
+    assert scores.tag == "users"
+    assert [scores.findtext("user/kscore"), len(scores.findall("user"))] == ["50.25", 2]
+    shown = ET.fromstring(client.get("/1/users/show.xml?key=k&users=ann").content)
+    assert shown.findtext("user/twitter_id") == "11"
+    numbers = ("kscore", "slope", "network_score", "amplification_score", "true_reach", "delta_1day", "delta_5day")
+    assert all(float(shown.findtext(f"user/score/{name}", "")) > 0 for name in numbers)
+    assert all(
+        shown.findtext(f"user/score/{name}") for name in ("kclass_id", "kclass", "kclass_description", "description")
+    )
+    influence = ET.fromstring(client.get("/1/soi/influencer_of.xml?users=ann&key=k").content)
+    assert len(influence.findall("user/influencees/influencee/kscore")) == 6
+
+
 def failure(answer: httpx.Response, status: int) -> str:
     """Check that an answer is an error of Klout's shape and return its description."""
     assert answer.status_code == status
@@ -277,6 +294,11 @@ def test_a_closed_service_wants_a_good_key_in_the_query(
             assert failure(answer, 403) == "Invalid or unprovided API key. All calls must have a key."
             assert answer.headers["x-mashery-error-code"] == "ERR_403_DEVELOPER_INACTIVE"
             assert client.get("/1/klout.json", params={"users": "ann", **key}).status_code == 403
+            assert client.post("/1/klout.json", data={"users": "ann", **key}).status_code == 403
+        # As WebService::Klout of CPAN asks: everything in the form, the names as a JSON list.
+        for method in ("klout", "users/show", "users/topics", "soi/influenced_by", "soi/influencer_of"):
+            answer = client.post(f"/1/{method}.json", data={"key": good, "users": '["ann"]'})
+            assert (answer.status_code, answer.json()["status"]) == (200, 200)
         answers = [client.get(path, params={"key": slow}) for _ in range(6)]
         over = [answer for answer in answers if answer.status_code != 200]
         assert len(over) >= 3

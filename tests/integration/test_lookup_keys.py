@@ -1,5 +1,6 @@
 """Keys, scopes and limits over a real socket, with a real broker and Valkey."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -7,6 +8,8 @@ import httpx
 import pytest
 
 from pipeline.control.keytext import new_key
+from pipeline.lookup.access.limits import Limiter
+from pipeline.lookup.connection import connect
 from pipeline.settings import Settings
 from schemas import KeySecret
 from tests.integration.test_lookup_api import problem
@@ -110,6 +113,14 @@ def test_a_key_has_its_limit_and_addresses_have_theirs(cluster: Cluster, setting
         assert {answer.status_code for answer in answers} == {200, 429}
         assert one.get("/v1/leaderboard", headers={"X-Forwarded-For": "203.0.113.2"}).status_code == 200
         eventually(lambda: one.get("/v1/leaderboard", headers=here).status_code == 200, 60, "the bucket fills again")
+
+
+async def test_many_requests_at_once_are_within_the_limit(redis_url: str) -> None:
+    """A bucket holds what 2 s bring, and all of it can be had at once: none is lost to tokens taken ahead."""
+    redis = connect(redis_url, 30.0)
+    limiter = Limiter(redis, now=lambda: 0.0)
+    assert await asyncio.gather(*(limiter.take("key:a", 100.0) for _ in range(200))) == [0.0] * 200
+    await redis.aclose()
 
 
 def test_a_token_opens_subscriptions_and_nothing_else(client: httpx.Client, settings: Settings) -> None:

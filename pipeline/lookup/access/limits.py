@@ -5,10 +5,11 @@ A service takes tokens ahead, as many as a tenth of a second brings, and spends 
 a busy key costs ten round trips a second and not one a request.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from redis.asyncio import Redis
@@ -36,6 +37,7 @@ class _Lease:
     left: int = 0
     until: float = 0.0
     blocked_until: float = 0.0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Limiter:
@@ -54,16 +56,24 @@ class Limiter:
         Returns:
             0 when they were there, else the seconds until they will be.
         """
-        now = self._now()
         lease = self._leases.get(name) or self._new_lease(name)
+        wait_s = self._known(lease, count)
+        if wait_s is not None:
+            return wait_s
+        # One asks for all who come meanwhile: each would take tokens ahead, until none are left for anybody.
+        async with lease.asking:
+            wait_s = self._known(lease, count)
+            return await self._ask(name, lease, per_s, count) if wait_s is None else wait_s
+
+    def _known(self, lease: _Lease, count: int) -> float | None:
+        """Return what `take` does where Redis need not be asked, else None."""
+        now = self._now()
         if lease.left >= count and now < lease.until:
             lease.left -= count
             return 0.0
         if count == 1 and now < lease.blocked_until:
             return lease.blocked_until - now
-        if now < self._open_until:
-            return 0.0
-        return await self._ask(name, lease, per_s, count)
+        return 0.0 if now < self._open_until else None
 
     async def _ask(self, name: str, lease: _Lease, per_s: float, count: int) -> float:
         burst = max(1.0, per_s * BURST_S)

@@ -1,7 +1,12 @@
-"""Who may call Klout's API: its clients say their key in the query, and know refusals by their status alone."""
+"""
+Who may call Klout's API.
+
+Its clients say their key in the query, or in the form of a POST, and know refusals by their status alone.
+"""
 
 from typing import Any, Final
 
+from litestar import HttpMethod, Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
@@ -24,7 +29,7 @@ def guard(gate: Gate) -> Guard:
     async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         scope: Any = connection.scope
         try:
-            await gate.admit_read(connection.query_params.get("key"), caller_of(scope))
+            await gate.admit_read(await _key(connection), caller_of(scope))
         except (UnauthorizedError, ForbiddenError) as refusal:
             raise KloutError(403, _BAD_KEY, {"X-Mashery-Error-Code": "ERR_403_DEVELOPER_INACTIVE"}) from refusal
         except LimitedError as refusal:
@@ -35,3 +40,10 @@ def guard(gate: Gate) -> Guard:
             raise KloutError(503, "Keys cannot be checked now. Try again.", refusal.headers()) from refusal
 
     return check
+
+
+async def _key(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    key = connection.query_params.get("key")
+    if key is None and isinstance(connection, Request) and connection.method == HttpMethod.POST:
+        key = (await connection.form()).get("key")
+    return key if isinstance(key, str) else None
