@@ -74,7 +74,8 @@ async def _events(port: int, last_id: str) -> AsyncIterator[tuple[str, str, str]
         writer.transport.abort()
 
 
-def _stuck(port: int) -> socket.socket:
+def stuck(port: int) -> socket.socket:
+    """Subscribe, and never read."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.connect(("127.0.0.1", port))
@@ -112,7 +113,7 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
     steady, restless = [Listener() for _ in range(STEADY)], [Listener() for _ in range(RESTLESS)]
 
     async def run() -> None:
-        stuck = [_stuck(serve.port) for _ in range(STUCK)]
+        stuck = [stuck(serve.port) for _ in range(STUCK)]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(listener.listen(serve.port)) for listener in steady]
             tasks += [group.create_task(listener.come_and_go(serve.port, draw)) for listener in restless]
