@@ -3,12 +3,14 @@ The oracle: folds the same topics without Faust, in other batches, and compares.
 
 For each user the newest record of `clout.scores` names the offsets that its partition had folded. The log is folded to
 exactly these, scored at the document's `as_of`, and the result must be the document: score, factors, networks,
-engagement and engagers. What linked accounts have told their persons is checked the same way.
+engagement and engagers. What linked accounts have told their persons is checked the same way. Spikes are evidence: what was
+told of them is compared within a tolerance (`spike_check.py`), and fail no check. Where a worker was catching up, its
+topics came further apart than in the oracle's fold, and some spikes differ.
 """
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,20 +25,18 @@ from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
 from pipeline.errors import StoreUnavailableError
 from pipeline.log_reader import LogReader
+from pipeline.log_runs import Log, runs
 from pipeline.settings import Settings, get_settings
 from pipeline.snapshot.beginning import Beginning, find_beginning
 from pipeline.snapshot.commands import default_path
+from pipeline.spike_check import SpikeReport, found, told_since
 from pipeline.state.decisions import Decisions
 from pipeline.state.documents import score_documents
 from pipeline.state.forgetting import drop_rows
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.persons import standing
-from pipeline.state.records import Records
 from pipeline.state.sources import SOURCES
 from schemas import Forgotten, Override, ScoreDocument
-
-RUN: Final = 5_000
-"""Records folded at once: another number than any fetch has."""
 
 _COMPARED: Final = (
     "score",
@@ -60,36 +60,6 @@ _OFFSETS: Final = msgspec.json.Decoder(dict[str, int])
 
 
 @dataclass(slots=True)
-class Log:
-    """The records of one topic's partition, in memory."""
-
-    begin: int = 0
-    offsets: list[int] = field(default_factory=list)
-    timestamps: list[int] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    values: list[bytes | None] = field(default_factory=list)
-    headers: list[tuple[tuple[str, bytes], ...]] = field(default_factory=list)
-
-    def runs(self, position: int, end: int) -> Iterator[Records]:
-        """Return the records from `position` up to `end`, in runs."""
-        start, stop = np.searchsorted(self.offsets, [position, end]).tolist()
-        for first in range(start, stop, RUN):
-            last = min(first + RUN, stop)
-            upto = end if last == stop else self.offsets[last]
-            yield Records.of(
-                position,
-                upto,
-                self.offsets[first:last],
-                self.timestamps[first:last],
-                self.keys[first:last],
-                self.values[first:last],
-            )
-            position = upto
-        if position < end:
-            yield Records.of(position, end, [], [], [], [])
-
-
-@dataclass(slots=True)
 class Report:
     """What a comparison found."""
 
@@ -103,6 +73,7 @@ class Report:
     """Documents older than the snapshot that the oracle began with: not compared."""
     behind: list[str] = field(default_factory=list)
     """Folded further than their newest document says."""
+    spikes: SpikeReport = field(default_factory=SpikeReport)
     fates: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
 
     @property
@@ -138,17 +109,13 @@ class Oracle:
 
     async def _read(self, reader: LogReader, number: int) -> dict[str, Log]:
         prefix = self._settings.topic_prefix
-        tps = [TopicPartition(prefix + name, number) for name in (*SOURCES, "scores")]
+        tps = [TopicPartition(prefix + name, number) for name in (*SOURCES, "scores", "spikes")]
         begins = await reader.begins(tps)
         logs = {tp: Log(begins[tp]) for tp in tps}
         async for tp, records in reader.read(begins):
             log = logs[tp]
             for record in records:
-                log.offsets.append(record.offset)
-                log.timestamps.append(record.timestamp)
-                log.keys.append(record.key)
-                log.values.append(record.value)
-                log.headers.append(record.headers if tp.topic == prefix + "scores" else ())
+                log.add(record, with_headers=tp.topic == prefix + "scores")
         return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
 
     def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
@@ -165,7 +132,8 @@ class Oracle:
     ) -> None:
         newest = _newest_documents(logs["scores"])
         part = self._new_partition(number, logs)
-        begin = part.positions.copy()
+        begin, version = part.positions.copy(), part.version
+        spikes: list[bytes] = []
         for offsets, users in _by_offsets(newest):
             if any(offsets.get(name, 0) < begin[i] for i, name in enumerate(SOURCES)):
                 # Rows remember no past: what was emitted before the snapshot cannot be told from it.
@@ -175,14 +143,15 @@ class Oracle:
                 # Two owners of a partition folded its topics in different orders: begin again for this one.
                 owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
                 part = self._new_partition(number, logs)
-                self._fold(part, logs, offsets)
+                spikes += self._fold(part, logs, offsets)
                 for row, user in enumerate(part.ids):
                     part.owed[row] = user in owed
             else:
-                self._fold(part, logs, offsets)
+                spikes += self._fold(part, logs, offsets)
             self._compare(part, [newest[user][0] for user in users], report)
-        ends = {name: max(log.offsets[-1] + 1, log.begin) if log.offsets else log.begin for name, log in logs.items()}
-        self._fold(part, logs, {name: max(ends[name], int(part.positions[i])) for i, name in enumerate(SOURCES)})
+        ends = {name: max(logs[name].end, int(part.positions[i])) for i, name in enumerate(SOURCES)}
+        spikes += self._fold(part, logs, ends)
+        report.spikes.compare(told_since(logs["spikes"].values, version), found(spikes))
         report.users += len(part)
         report.records += sum(len(logs[name].offsets) for name in SOURCES)
         for fate, count in zip(FATES, part.fates.tolist(), strict=True):
@@ -212,13 +181,12 @@ class Oracle:
         report.differences += self._contributed.disagreements(end)
 
     @staticmethod
-    def _fold(part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> None:
-        for source, name in enumerate(SOURCES):
-            position, end = int(part.positions[source]), offsets.get(name, 0)
-            if end > position:
-                for run in logs[name].runs(position, end):
-                    part.fold(source, run)
+    def _fold(part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> Sequence[bytes]:
+        """Fold up to some offsets, and return what a worker would tell of spikes."""
+        for source, run in runs(logs, dict(zip(SOURCES, part.positions.tolist(), strict=True)), offsets):
+            part.fold(source, run)
         part.settle()
+        return [record for records in part.spikes.take_told().values() for record in records]
 
     @staticmethod
     def _compare(part: Partition, documents: list[ScoreDocument], report: Report) -> None:
@@ -337,13 +305,20 @@ def replay_command(
 def _summary(report: Report, *, check: bool) -> str:
     fates = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.fates.items())
     compared = f"users {report.users}, documents compared {report.compared}{' with the log and Redis' if check else ''}"
-    found = (
+    outcome = (
         f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind"
     )
-    lines = [f"records {report.records}: {fates}", f"{compared}: {found}"]
+    spikes = report.spikes
+    lines = [
+        f"records {report.records}: {fates}",
+        f"{compared}: {outcome}",
+        f"spikes told {spikes.told}: {spikes.found} in the log, too, {len(spikes.untold)} that were not told",
+    ]
     if report.earlier:
         lines.append(f"  {report.earlier} documents are older than the snapshot: not compared")
     lines += [f"  {text}" for text in report.differences[:_SHOWN]]
     lines += [f"  {user}: no document" for user in report.missing[:_SHOWN]]
     lines += [f"  {user}: behind" for user in report.behind[:_SHOWN]]
+    lines += [f"  spike {text}: not in the log" for text in spikes.missing[:_SHOWN]]
+    lines += [f"  spike {text}: not told" for text in spikes.untold[:_SHOWN]]
     return "\n".join(lines)

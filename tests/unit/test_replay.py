@@ -1,10 +1,12 @@
-"""The oracle's own logic: which documents are newest, to which offsets they belong, and the runs of a log."""
+"""The oracle's own logic: which documents are newest, to which offsets they belong, what is compared."""
+
+from itertools import accumulate
 
 import msgspec
 import numpy as np
-import pytest
 
-from pipeline.replay import RUN, Log, Oracle, Report, _by_offsets, _newest_documents
+from pipeline.log_runs import Log
+from pipeline.replay import Oracle, Report, _by_offsets, _newest_documents
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCES
 from tests.unit.state.log import FOREVER, columns, crowd, documents, engagement, fold, folded, log_of
@@ -15,8 +17,16 @@ def replayed(log: object) -> dict[str, Log]:
     logs = {}
     for source, name in enumerate(SOURCES):
         run = log.run(source, 0)  # type: ignore[attr-defined]
-        columns = (run.offsets.tolist(), run.timestamps.tolist(), list(run.keys), list(run.values))
-        logs[name] = Log(0, *columns, [()] * len(run))
+        times = run.timestamps.tolist()
+        logs[name] = Log(
+            0,
+            run.offsets.tolist(),
+            times,
+            list(run.keys),
+            list(run.values),
+            [()] * len(run),
+            list(accumulate(times, max)),
+        )
     return logs
 
 
@@ -62,49 +72,6 @@ def test_documents_are_compared_in_the_order_of_the_log() -> None:
     )
     groups = _by_offsets(_newest_documents(log))
     assert groups == [({"likes": 2}, [b"n:b"]), ({"likes": 4, "ticks": 3}, [b"n:d"]), ({"likes": 9}, [b"n:a", b"n:c"])]
-
-
-def log_with(offsets: list[int]) -> Log:
-    """Return a log with records at some offsets."""
-    keys: list[bytes | None] = [b"k%d" % offset for offset in offsets]
-    return Log(0, offsets, list(offsets), keys, list(keys), [()] * len(offsets))
-
-
-@pytest.mark.parametrize(
-    ("position", "end", "expected"),
-    [
-        (0, 10, [0, 3, 4, 9]),
-        (1, 10, [3, 4, 9]),
-        (0, 4, [0, 3]),
-        (4, 5, [4]),
-        (5, 9, []),
-        (9, 10, [9]),
-        (10, 20, []),
-        (0, 50, [0, 3, 4, 9]),
-    ],
-)
-def test_the_runs_of_a_log_cover_every_position_and_no_other(position: int, end: int, expected: list[int]) -> None:
-    """From the position to the end without a gap, whatever compaction took."""
-    runs = list(log_with([0, 3, 4, 9]).runs(position, end))
-    assert [offset for run in runs for offset in run.offsets] == expected
-    assert [run.first for run in runs] == [position, *(run.end for run in runs[:-1])]
-    assert runs[-1].end == end
-    assert all(len(run.keys) == len(run.values) == len(run.timestamps) == len(run) for run in runs)
-
-
-@pytest.mark.parametrize("n", [1, RUN - 1, RUN, RUN + 1, 3 * RUN])
-def test_a_long_log_comes_in_runs(n: int) -> None:
-    """None longer than the limit, and all of it."""
-    offsets = list(range(0, 2 * n, 2))
-    runs = list(log_with(offsets).runs(0, 2 * n))
-    assert max(map(len, runs)) <= RUN
-    assert [offset for run in runs for offset in run.offsets] == offsets
-    assert [run.first for run in runs[1:]] == [run.end for run in runs[:-1]]
-
-
-def test_nothing_to_fold_is_no_run() -> None:
-    """The position is the end."""
-    assert not list(log_with([0, 1]).runs(2, 2))
 
 
 def test_the_oracles_fold_is_the_states() -> None:
