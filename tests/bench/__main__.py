@@ -15,7 +15,7 @@ from tests.bench.fold import EVENTS, RUNS, FoldBench, Run
 from tests.support.cluster import Broker, Cluster
 
 BUILD = Path(__file__).parents[2] / "build"
-PARTS = ("fold", "sink", "latency", "http", "recovery", "jetstream", "export")
+PARTS = ("fold", "sink", "latency", "alerts", "http", "recovery", "jetstream", "export")
 
 
 def main() -> None:
@@ -41,6 +41,10 @@ def main() -> None:
             from tests.bench.latency import latency
 
             results["latency"] = latency(guard, directory)
+        if options.only in (None, "alerts"):
+            from tests.bench.alerts import alerts
+
+            results["alerts"] = alerts(guard, directory)
         if options.only in (None, "http"):
             from tests.bench.http import http
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any
 class Received:
     """One request."""
 
+    at: float
+    """Unix s."""
     path: str
     headers: dict[str, str]
     body: bytes
@@ -51,7 +54,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            state.requests.append(Received(self.path, headers, body))
+            state.requests.append(Received(time.time(), self.path, headers, body))
             if self.path.startswith("/hang"):
                 state.hanging.wait(60)
             status, answered = state.answer(self.path)
@@ -63,8 +66,12 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        # With the usual 5 a handful of connections at once wait a second for the next try.
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         state.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
