@@ -41,6 +41,7 @@ class _Section(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_Section)
 _JSON: Final = msgspec.json.Encoder()
+_SPIKE: Final = msgspec.json.Decoder(Spike)
 
 
 class SpikeRows:
@@ -52,6 +53,8 @@ class SpikeRows:
         self.spikes = Spikes(config)
         self.told: dict[int, list[bytes]] = {}
         """The records that the next round sends, by row."""
+        self._written: set[int] = set()
+        """The rows whose newest section holds what was told: it stays there until the row is written again."""
         self.is_collecting = np.zeros(0, np.bool_)
         """The rows that have a burst."""
         self._bursts: dict[int, Burst] = {}
@@ -156,15 +159,21 @@ class SpikeRows:
         empty_at, watch = spikes.empty_at[rows], spikes.watch[rows]
         # An empty bucket, or one with an engagement or two, is soon filled again.
         worth_it = (watch >= 0) | (empty_at > spikes.as_of + 2 * pace.DRAIN_SECONDS)
+        if self.told:
+            worth_it |= np.isin(rows, list(self.told))
+        if self._written:
+            self._written.difference_update(rows.tolist())
         for place in np.flatnonzero(worth_it).tolist():
             row, number = int(rows[place]), int(watch[place])
-            burst = self._bursts.get(row)
+            burst, told = self._bursts.get(row), self.told.get(row, [])
+            if told:
+                self._written.add(row)
             section = _Section(
                 int(empty_at[place]),
                 spikes.watches.written(number) if number >= 0 else None,
                 spikes.open.get(number),
                 burst.written() if burst else None,
-                self.told.get(row, []),
+                told,
             )
             yield place, _ENCODER.encode(section)
 
@@ -186,6 +195,7 @@ class SpikeRows:
                 spikes.warm[row] = section.burst.began
             if section.told:
                 self.told[row] = section.told
+                self._written.add(row)
 
     def forget(self, rows: Sequence[int]) -> None:
         """Hold nothing of rows."""
@@ -198,16 +208,27 @@ class SpikeRows:
             for number in numbers.tolist():
                 spikes.open.pop(number, None)
         spikes.watch[at], spikes.empty_at[at], self.is_collecting[at] = -1, 0, False
-        if self._bursts or self.told or spikes.warm:
+        if self._bursts or self.told or self._written or spikes.warm:
             gone = set(rows)
+            self._written -= gone
             for held in (self._bursts, self.told, spikes.warm):
                 for row in gone.intersection(held):
                     held.pop(row)
 
     def scrub(self, actors: Sequence[str]) -> list[int]:
-        """Take actors out of what spikes are made of, and return the rows that named one of them."""
-        return [row for row, burst in self._bursts.items() if burst.evidence.forget(actors)]
+        """Take actors out of what spikes are made of and what was told; return the rows that may have named one."""
+        touched = {row for row, burst in self._bursts.items() if burst.evidence.forget(actors)}
+        for row, records in self.told.items():
+            spikes = [_SPIKE.decode(record) for record in records]
+            if any(each.actor in actors for spike in spikes for each in spike.actors):
+                self.told[row] = [_JSON.encode(_without(spike, actors)) for spike in spikes]
+                touched.add(row)
+        return sorted(touched | self._written)
 
     def owe(self, is_ahead: NDArray[np.bool_]) -> None:
         """After a recovery, tell again only what was told by rows that are ahead of what was committed."""
         self.told = {row: records for row, records in self.told.items() if is_ahead[row]}
+
+
+def _without(spike: Spike, actors: Sequence[str]) -> Spike:
+    return msgspec.structs.replace(spike, actors=[each for each in spike.actors if each.actor not in actors])

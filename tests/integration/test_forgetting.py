@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import redis
 
 from pipeline.lookup import keys
 from pipeline.settings import Settings
 from pipeline.state.sources import SOURCES
+from schemas.generate import EXAMPLES
 from tests.integration.test_lookup_api import problem
 from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually
@@ -20,6 +22,9 @@ from tests.support.observed import wait_for_rest
 from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
+
+SPIKE = msgspec.json.decode((EXAMPLES / "spike.json").read_bytes())
+GONE = {"actor": "x:gone", "count": 1}
 
 
 @pytest.fixture
@@ -66,6 +71,11 @@ def test_a_forgotten_user_leaves_nothing_that_is_served(cluster: Cluster, admin:
     publish(admin, *((f"x:a{n}", "x:gone") for n in range(3)), ("x:gone", "x:b"), ("x:a", "x:b"))
     eventually(lambda: likes(admin, "x:gone") == 3 and likes(admin, "x:b") == 2, 60, "both have scores")
     eventually(lambda: set(actors(admin, "x:b")) == {"x:gone", "x:a"}, 60, "details name the actors")
+    with redis.Redis.from_url(cluster.settings.redis) as store:
+        told = [msgspec.json.encode({**SPIKE, **changes}) for changes in ({"user": "x:gone"}, {"actors": [GONE]}, {})]
+        for spike in told:
+            store.xadd(keys.SPIKES, {"spike": spike})
+        store.rpush(keys.alert_log("file"), *told)
     answer = admin.delete("/v1/users/x:gone")
     assert answer.status_code == 202
     remains = {each["topic"].removeprefix(cluster.settings.topic_prefix): each for each in answer.json()["remains"]}
@@ -75,6 +85,9 @@ def test_a_forgotten_user_leaves_nothing_that_is_served(cluster: Cluster, admin:
     with redis.Redis.from_url(cluster.settings.redis) as store:
         eventually(lambda: not store.exists(keys.details("x:gone"), keys.influencers("x:gone")), 60, "all is gone")
         assert store.zscore(keys.RANK, "x:gone") is None
+        entries = [fields for _, fields in store.xrange(keys.SPIKES)]  # type: ignore[union-attr]
+        assert [fields[b"spike"] for fields in entries if b"spike" in fields] == told[2:]
+        assert store.lrange(keys.alert_log("file"), 0, -1) == told[2:]
         eventually(lambda: not store.exists(keys.history("x:gone")), 60, "so is the history")
     worker = next(process for process in cluster.processes if process.name.startswith("worker"))
     assert isinstance(worker, Role)

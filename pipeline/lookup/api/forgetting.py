@@ -9,10 +9,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from pipeline.clock import system_clock
 from pipeline.control.desk import ControlDesk
 from pipeline.lookup.access.caller import Caller
+from pipeline.lookup.alerts.rulesfile import OWNER as RULES_FILE
 from pipeline.lookup.api.fields import KEY_PROBLEMS, UserSegment, user_id
 from pipeline.lookup.api.problems import NotFoundError
+from pipeline.lookup.api.state import Service
+from pipeline.lookup.forgetting import forget_told
 from pipeline.topics import DAY_MS, TOPICS
-from schemas import Forgotten
+from schemas import ApiKey, Forgotten
 
 _PERSONAL: Final = ("likes", "shares", "comments", "follows", "posts", "history", "spikes", "dead-letters")
 """Topics with a retention, whose records of the user go when their time has come."""
@@ -47,17 +50,19 @@ class ForgottenUsers(msgspec.Struct, frozen=True):
     status_code=202,
     responses={202: ResponseSpec(Forgetting, description="It is decided; it is done within seconds."), **KEY_PROBLEMS},
 )
-async def delete_user(user: UserSegment, caller: Caller, desk: ControlDesk) -> Response[Forgetting]:
+async def delete_user(user: UserSegment, caller: Caller, desk: ControlDesk, service: Service) -> Response[Forgetting]:
     """
     Forget a user.
 
-    Score, details and history are deleted, the id is taken out of others' details, the profile is blanked,
-    and what the user does or receives from now on does not count. `DELETE /v1/forgotten/{user}` takes that back.
+    Score, details and history are deleted, the id is taken out of others' details, spikes and alerts that name it go,
+    the profile is blanked, and what the user does or receives from now on does not count. `DELETE /v1/forgotten/{user}`
+    takes that back.
     """
     caller.require("admin")
     user, now = user_id(user), system_clock()
     await desk.put(Forgotten(f"forgotten:{user}", user, now))
     await desk.blank_profile(user, now)
+    await forget_told(service.store.redis, user, [RULES_FILE, *(key.id for key in desk.table.all(ApiKey))])
     remains = [
         Remains(desk.prefix + spec.name, now + spec.retention_days * DAY_MS)
         for spec in TOPICS

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pipeline.state.forgetting import scrub
+from pipeline.state.forgetting import drop_rows, scrub
 from pipeline.state.partition import Partition
 from schemas import KINDS, Engagement, Spike, Tick
 from tests.unit.state.log import DAY, FOREVER, HOUR, MINUTE, NOW, Log, changelog, engagement, restored
@@ -185,6 +185,42 @@ def test_a_forgotten_actor_is_no_part_of_a_spike() -> None:
     row = live.part.index[TARGET.encode()]
     assert scrub(live.part, ["bluesky:new2-39"]).tolist() == [row]
     assert b"bluesky:new2-39" not in b"".join(value for _, value in changelog(live.part))
+
+
+def test_what_was_told_is_scrubbed_as_long_as_the_changelog_holds_it() -> None:
+    """Before the round that sends it, and after it, when the row has no cause to be written again."""
+    live, likes = Live().play(usual(per_hour=2, until=BEGAN), 600), burst(60, 3)
+    live.play(likes[:30], 5)
+    live.add(likes[30:])
+    live.part.fold(0, live.log.run(0, int(live.part.positions[0])))
+    live.part.settle()
+    name = msgspec.json.decode(next(iter(live.part.spikes.told.values()))[0], type=Spike).actors[0].actor
+    row = live.part.index[TARGET.encode()]
+    after = restored(changelog(live.part), live.part.positions)
+    assert scrub(live.part, [name]).tolist() == [row]
+    assert name.encode() not in b"".join(record for told in live.part.spikes.told.values() for record in told)
+    assert name.encode() not in b"".join(value for _, value in changelog(live.part))
+    # Another process recovered the row from what was written before; its round is over.
+    after.dirty[:] = False
+    assert after.spikes.take_told() == {}
+    assert scrub(after, [name]).tolist() == [row]
+    assert after.dirty[row]
+    assert name.encode() not in b"".join(value for _, value in changelog(after))
+    after.dirty[:] = False
+    assert scrub(after, [name]).tolist() == []
+
+
+def test_a_forgotten_user_leaves_no_spike_and_no_moment() -> None:
+    """The row goes with all its sections: nothing of it is written again."""
+    live = Live().play(usual(per_hour=90, days=3, until=BEGAN), 600).play(burst(150, 2), 5)
+    assert live.part.spikes.spikes.open
+    drop_rows(live.part, [TARGET])
+    assert not live.part.spikes.spikes.open
+    assert live.part.moments.earned(0, NOW // 1000) == {}
+    assert list(live.part.spikes.encode(np.arange(len(live.part)))) == []
+    assert list(live.part.moments.encode(np.arange(len(live.part)))) == []
+    live.round()
+    assert live.told[-1].status != "closed"
 
 
 def test_a_row_without_a_spike_has_no_section() -> None:
