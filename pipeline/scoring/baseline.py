@@ -39,6 +39,10 @@ _FEW: Final = 3.0
 """And so many more, for accounts whose usual hour brings next to nothing."""
 _NOISE: Final = 1.2
 """An hour's variance in a Poisson process, of its baseline, which is not known exactly either."""
+_CALM_HOURS: Final = 3
+"""The busiest of so many hours before may bring less than usual for a drop to be none: a silence is silent longer."""
+_DAYS_SURE: Final = 4
+"""From so many days on the quietest may have been a silence itself: the second least of them counts."""
 _UNREST: Final = 0.2
 """Taken to be the part by which hours differ, before two days are known."""
 
@@ -81,7 +85,9 @@ def rates(back: NDArray[np.integer], known: NDArray[np.int64]) -> Rates:
     unrest = _unrest(hours[:, :_DAY], yesterday * trend[:, None], days) * base
     high = np.maximum(base + unrest / 2.0 + np.sqrt(base), LEAST)
     high = np.where(known >= LEARNING_HOURS, high, _BOUNDLESS)
-    calm = np.minimum(np.minimum(typical, hours[:, 0]), _least(samples, days) * np.minimum(trend, 1.0))
+    calm = np.minimum(
+        np.minimum(typical, hours[:, :_CALM_HOURS].max(axis=1)), _least(samples, days) * np.minimum(trend, 1.0)
+    )
     low = np.where(days >= 2, np.maximum(calm - unrest - np.sqrt(calm), 0.0), 0.0)
     return Rates(expected, high, low)
 
@@ -130,5 +136,6 @@ def _greatest_known(hours: Column, known: NDArray[np.int64]) -> Column:
 
 
 def _least(samples: Column, days: NDArray[np.int64]) -> Column:
-    least: Column = np.where(np.arange(samples.shape[1]) < days[:, None], samples, np.inf).min(axis=1)
+    ordered = np.sort(np.where(np.arange(samples.shape[1]) < days[:, None], samples, np.inf), axis=1)
+    least: Column = np.where(days >= _DAYS_SURE, ordered[:, 1], ordered[:, 0])
     return np.where(days > 0, least, 0.0)

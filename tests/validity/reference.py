@@ -65,6 +65,7 @@ def simulate(users: int = USERS, seed: int = SEED, exponent: float = EXPONENT) -
         impact=reach * random.lognormal(np.log(0.02), 0.7, (users, 1)),
         engagers=engagers,
         discounted=features.discounted,
+        lockstep=features.lockstep,
         top=features.top,
         followers=np.rint(expected * random.lognormal(np.log(10.0), 1.5, users)).astype(np.int64),
     )

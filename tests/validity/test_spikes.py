@@ -3,9 +3,20 @@
 import numpy as np
 import pytest
 
-from tests.validity.spikes.detectors import clout, fixed
+from tests.validity.spikes.detectors import clout, clout_drops, fixed
 from tests.validity.spikes.measures import Alerts, outcome
-from tests.validity.spikes.streams import DAY_MINUTES, EPOCH, MINUTE, SHAPES, Bursts, Streams, exact, mixed, moments
+from tests.validity.spikes.streams import (
+    DAY_MINUTES,
+    EPOCH,
+    MINUTE,
+    SHAPES,
+    Bursts,
+    Streams,
+    exact,
+    mixed,
+    moments,
+    silent,
+)
 
 WARM_UP = 3
 
@@ -60,3 +71,12 @@ def test_the_products_spikes_beat_a_fixed_threshold_on_a_small_stream() -> None:
     assert ours.recall > 0.93
     assert ours.precision > 0.97
     assert ours.f1 > best
+
+
+def test_the_products_drops_are_right_on_a_small_stream() -> None:
+    """Busy accounts that fall silent for hours are told of, and nobody else."""
+    streams = silent(15, 9, WARM_UP, np.random.default_rng(3))
+    found = outcome(streams, clout_drops(streams), WARM_UP)
+    assert found.bursts >= 5
+    assert found.recall > 0.8
+    assert found.precision > 0.95

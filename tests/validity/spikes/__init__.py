@@ -14,6 +14,8 @@ def evaluate(record: Record, build: Path) -> dict[str, Any]:
         compare,
         curves,
         delay_chart,
+        drops,
+        drops_table,
         higgs_table,
         labelled,
         spikes_json,
@@ -23,8 +25,9 @@ def evaluate(record: Record, build: Path) -> dict[str, Any]:
     streams = dict(labelled())
     tables = [compare(name, each) for name, each in streams.items()]
     curve = curves(list(streams.values())[-1])
+    dropped = drops(list(streams.values())[-1])
     found = evaluate_higgs(record)
-    print("", spikes_table(tables, curve), "", higgs_table(found), sep="\n")
-    print(*broken_promises(tables, found), sep="\n", flush=True)
+    print("", spikes_table(tables, curve), drops_table(dropped), "", higgs_table(found), sep="\n")
+    print(*broken_promises(tables, found, dropped), sep="\n", flush=True)
     (build / "validity-spikes-delay.svg").write_text(delay_chart(curve), encoding="utf-8")
-    return spikes_json(tables, curve, found)
+    return spikes_json(tables, curve, found, dropped)

@@ -6,10 +6,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.validity.spikes.detectors import BASELINES, Sweep, clout
+from tests.validity.spikes.detectors import BASELINES, Sweep, clout, clout_drops
 from tests.validity.spikes.higgs import HiggsSpikes
 from tests.validity.spikes.measures import Outcome, outcome
-from tests.validity.spikes.streams import DURATIONS, RATIO, SIZES, Streams, exact, mixed
+from tests.validity.spikes.streams import (
+    DAY_MINUTES,
+    DURATIONS,
+    EPOCH,
+    MINUTE,
+    RATIO,
+    SILENCES,
+    SIZES,
+    Streams,
+    exact,
+    mixed,
+    silent,
+)
 
 DAYS: Final = 14
 WARM_UP: Final = 3
@@ -23,6 +35,8 @@ RECALL: Final = 0.95
 DELAY_S: Final = 60.0
 FALSE: Final = 1.0
 """What must hold: false alerts per 1,000 user-days, the median delay of the bursts above."""
+DROP_RECALL: Final = 0.9
+"""Of silences of two hours or more; they take longer to be sure of the less is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,39 @@ def curves(streams: Streams) -> dict[str, dict[int, Outcome]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """What the product makes of busy accounts that fall silent, and of those that do not."""
+
+    all: Outcome
+    by_hours: dict[int, Outcome]
+    false_per_1000: float
+    """On streams without a silence, per 1,000 user-days."""
+
+
+def drops(steady: Streams, seed: int = 7) -> Drops:
+    """Evaluate drops, on streams with silences and on `steady`, which have bursts alone."""
+    streams = silent(100, DAYS, WARM_UP, np.random.default_rng(seed))
+    alerts, minutes = clout_drops(streams), streams.bursts.minutes
+    by_hours = {hours: outcome(streams, alerts, WARM_UP, minutes == hours * 60) for hours in SILENCES}
+    calm = clout_drops(steady)
+    false = int((calm.time >= EPOCH + WARM_UP * DAY_MINUTES * MINUTE).sum())
+    days = steady.users * (steady.days - WARM_UP)
+    return Drops(outcome(streams, alerts, WARM_UP), by_hours, 1000 * false / days)
+
+
+def drops_table(found: Drops) -> str:
+    """Return the lines for the terminal."""
+    each = found.all
+    by_hours = "; ".join(f"{hours} h: {one.recall:.3f}" for hours, one in found.by_hours.items())
+    return (
+        f"Drops: {each.bursts:,} silences of busy accounts: precision {each.precision:.3f}, recall {each.recall:.3f} "
+        f"({by_hours}), after {each.median_delay / 60:.0f} min, 90 % {each.late_delay / 60:.0f} min\n"
+        f"       false drops in 1,000 user-days: {each.false_per_1000:.2f}, and {found.false_per_1000:.2f} where "
+        "nobody falls silent"
+    )
+
+
 def spikes_table(tables: list[Table], curve: dict[str, dict[int, Outcome]]) -> str:
     """Return the tables for the terminal."""
     lines = []
@@ -97,7 +144,9 @@ def higgs_table(found: HiggsSpikes) -> str:
     return "\n".join(lines)
 
 
-def spikes_json(tables: list[Table], curve: dict[str, dict[int, Outcome]], found: HiggsSpikes) -> dict[str, Any]:
+def spikes_json(
+    tables: list[Table], curve: dict[str, dict[int, Outcome]], found: HiggsSpikes, dropped: Drops
+) -> dict[str, Any]:
     """Return the entry of build/validity.json."""
     return {
         "streams": {
@@ -109,10 +158,11 @@ def spikes_json(tables: list[Table], curve: dict[str, dict[int, Outcome]], found
         },
         "curves": {title: {key: asdict(each) for key, each in by.items()} for title, by in curve.items()},
         "higgs": asdict(found),
+        "drops": asdict(dropped),
     }
 
 
-def broken_promises(tables: list[Table], found: HiggsSpikes) -> list[str]:
+def broken_promises(tables: list[Table], found: HiggsSpikes, dropped: Drops) -> list[str]:
     """Return what must hold and does not."""
     exact_one = tables[0].outcomes["clout"]
     checks = {
@@ -127,6 +177,10 @@ def broken_promises(tables: list[Table], found: HiggsSpikes) -> list[str]:
             each.authenticity == "organic" for each in found.leaders if each.has_history
         ),
         "Higgs: the bought burst is suspicious": found.bought == "suspicious",
+        f"drops: precision {PRECISION}, recall {DROP_RECALL}": dropped.all.precision >= PRECISION
+        and dropped.all.recall >= DROP_RECALL,
+        "drops: at most one false alert in 1,000 user-days": max(dropped.all.false_per_1000, dropped.false_per_1000)
+        <= FALSE,
     }
     return [f"BROKEN: {promise}" for promise, holds in checks.items() if not holds]
 

@@ -23,6 +23,8 @@ SHAPES: Final = ("flat", "decaying", "rising", "two humps")
 SIZES: Final = (20, 50, 100, 300, 1000)
 DURATIONS: Final = (3, 10, 30, 60)
 """Minutes."""
+SILENCES: Final = (2, 4, 8)
+"""Hours."""
 RATIO: Final = 5.0
 """A burst makes at least so many times the rate that the user has at that time."""
 
@@ -140,6 +142,19 @@ def exact(users: int, days: int, warm_up: int, minutes: int, size: int, random: 
                 drawn.append(
                     (user, day * DAY_MINUTES + minute, minutes, size, 1 + wanted * (RATIO - 1) / smooth[minute], 0)
                 )
+    return _with_bursts(usual, days, drawn, random)
+
+
+def silent(users: int, days: int, warm_up: int, random: np.random.Generator) -> Streams:
+    """Return users with one to ten engagements a minute who fall silent for hours, once in six days or so."""
+    usual = rates(np.exp(random.uniform(np.log(1), np.log(10), users)), days, random)
+    drawn = []
+    for user in range(users):
+        for slot in range(warm_up * DAY_MINUTES, (days - 1) * DAY_MINUTES, DAY_MINUTES):
+            if random.random() < 1 / 6:
+                minute, hours = slot + int(random.integers(0, 14 * 60)), int(random.choice(SILENCES))
+                usual[user, minute : minute + hours * 60] = 0
+                drawn.append((user, minute, hours * 60, 0, 0.0, 0))
     return _with_bursts(usual, days, drawn, random)
 
 
