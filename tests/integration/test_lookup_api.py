@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from pipeline.local.guard import Guard
@@ -89,6 +90,26 @@ def test_an_id_with_slashes_may_stay_unencoded(client: httpx.Client, redis_url: 
     store(redis_url, [score_bytes(user, 43.21)], [details_bytes(user, {"x:a": 2})])
     assert client.get(f"/v1/users/{user}").json()["user"] == user
     assert client.get(f"/v1/users/{user}/explain").json()["actors"] == [{"actor": "x:a", "count": 2}]
+
+
+def test_moments_say_what_each_post_earned_and_is_worth(client: httpx.Client, redis_url: str) -> None:
+    """In the order of the details, by windows; who has none has an empty list, and who is unknown a problem."""
+    moment = {"object": "at://post/1", "1h": 2, "24h": 5, "7d": 9, "90d": 9, "points": 3.5}
+    details = {
+        **msgspec.json.decode(details_bytes("x:m", {})),
+        "moments": [moment, {**moment, "object": "b", "points": 1}],
+    }
+    store(
+        redis_url,
+        [score_bytes("x:m", 50), score_bytes("x:n", 50)],
+        [msgspec.json.encode(details), details_bytes("x:n", {})],
+    )
+    answer = client.get("/v1/users/x:m/moments")
+    assert answer.status_code == 200
+    assert answer.json()["moments"] == details["moments"]
+    assert (answer.json()["user"], answer.json()["as_of"]) == ("x:m", details["as_of"])
+    assert client.get("/v1/users/x:n/moments").json()["moments"] == []
+    problem(client.get("/v1/users/x:unknown/moments"), 404, "user")
 
 
 def test_peers_stand_in_both_directions(client: httpx.Client, redis_url: str) -> None:

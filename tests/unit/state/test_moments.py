@@ -60,6 +60,23 @@ def test_a_restored_row_has_the_same_moments() -> None:
     assert details(restored(changelog(part), part.positions)).moments == details(part).moments
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_two_rows_earned_adds_up_to_what_one_would_have(seed: int) -> None:
+    """The state merges: whoever counts the halves of the events, in any order, counts the whole."""
+    random = np.random.default_rng(seed)
+    events = [(f"post{n % 7}", NOW // 1000 - int(random.integers(0, 40 * 86_400))) for n in range(400)]
+    moments = Moments(WINDOWS)
+    for post, time in sorted(events, key=lambda each: each[1]):
+        moments.add(0, post, time)
+    for place in random.permutation(len(events)).tolist():
+        moments.add(1 + place % 2, *events[place])
+    whole, one, other = (moments.earned(row, NOW // 1000) for row in range(3))
+    assert set(whole) == set(one) | set(other)
+    for post, within in whole.items():
+        halves = np.add(one.get(post, [0.0] * 4), other.get(post, [0.0] * 4))
+        np.testing.assert_allclose(halves, within, atol=1e-9)
+
+
 def test_a_row_keeps_the_posts_that_earned_most() -> None:
     """Among hundreds of posts with one engagement each, the one that earns steadily stays."""
     moments = Moments(WINDOWS)
