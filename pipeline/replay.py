@@ -3,9 +3,9 @@ The oracle: folds the same topics without Faust, in other batches, and compares.
 
 For each user the newest record of `clout.scores` names the offsets that its partition had folded. The log is folded to
 exactly these, scored at the document's `as_of`, and the result must be the document: score, factors, networks,
-engagement and engagers. What linked accounts have told their persons is checked the same way. Spikes are evidence: what was
-told of them is compared within a tolerance (`spike_check.py`), and fail no check. Where a worker was catching up, its
-topics came further apart than in the oracle's fold, and some spikes differ.
+engagement and engagers. What linked accounts have told their persons is checked the same way. Spikes are evidence: what
+was told of them is compared within a tolerance (`spike_check.py`), and fails no check. Where a worker was catching up,
+its topics came further apart than in the oracle's fold, and some spikes differ.
 """
 
 import asyncio

@@ -2,7 +2,8 @@
 Authenticity: how much of an account's engagement is believed to be people's, 0 to 100.
 
 It sums up what the discount does (`credit.py` for each actor, `factors.heard` for floods of posts), by signal, and adds
-one that needs no discount of its own: a single actor's flood, which repetition damps anyway. It lowers nothing itself.
+two that make no discount of their own: a single actor's flood, which repetition damps anyway, and lockstep, which only
+shows in a crowd: if it took something away, a rival's bots could fall into step with people. It lowers nothing itself.
 
 Bursts raise no suspicion: in Twitter's Higgs days the organic announcement was 38 times the median hour.
 """
@@ -16,7 +17,7 @@ from pipeline.scoring import credit
 from pipeline.scoring.factors import FLOOD_POSTS, clamped, heard
 from pipeline.scoring.features import Features
 
-SIGNALS: Final = (*credit.SIGNALS, "one actor", "flood of posts")
+SIGNALS: Final = (*credit.SIGNALS, "one actor", "flood of posts", "lockstep")
 """The order of the columns of `suspicions`."""
 
 ORDINARY_LOSS: Final = 0.15
@@ -37,12 +38,13 @@ def authenticity(features: Features) -> NDArray[np.int64]:
 
 
 def suspicions(features: Features) -> NDArray[np.float64]:
-    """Return how strongly each signal speaks, float64[n, 5] in the order of `SIGNALS`, 0 to 1."""
+    """Return how strongly each signal speaks, float64[n, 6] in the order of `SIGNALS`, 0 to 1."""
     engagers = np.maximum(clamped(features.engagers), 1.0)
     evidence = engagers / (engagers + ENGAGERS_HALF)
     lost = np.minimum(clamped(features.discounted) / engagers[:, None], 1.0)
     lost[:, 0] = np.maximum(lost[:, 0] - ORDINARY_LOSS, 0.0) / (1.0 - ORDINARY_LOSS)
-    return np.concatenate((lost * evidence[:, None], _one_actor(features)[:, None], _flood(features)[:, None]), axis=1)
+    together = np.minimum(clamped(features.lockstep) / engagers, 1.0) * evidence
+    return np.column_stack((lost * evidence[:, None], _one_actor(features), _flood(features), together))
 
 
 def _one_actor(features: Features) -> NDArray[np.float64]:

@@ -38,6 +38,8 @@ class Features:
     """[n] distinct actors within 90 d, unweighted; exact when few."""
     discounted: NDArray[np.float64]
     """[n, 3] how many of `engagers` each of `credit.SIGNALS` takes out of the count."""
+    lockstep: NDArray[np.float64]
+    """[n] how many of `engagers` came within the same seconds as the same others, more than once."""
     top: NDArray[np.float64]
     """[n] engagements within 90 d of the actor who engaged most (of the sampled ones, when there are many)."""
     followers: NDArray[np.int64]
@@ -65,6 +67,7 @@ def empty(n: int, networks: tuple[str, ...] = ("",)) -> Features:
         impact=np.zeros((n, SCALES)),
         engagers=np.zeros(n),
         discounted=np.zeros((n, len(SIGNALS))),
+        lockstep=np.zeros(n),
         top=np.zeros(n),
         followers=np.full(n, -1, np.int64),
     )

@@ -60,6 +60,7 @@ DISCOUNTED: Final = dict(
             "Traded engagement: many engage in return or only follow back, so they count for little.",
             "One actor: much of the engagement comes from a single account, and repetition counts for little.",
             "Flood of posts: there are so many posts that engagement with them counts for little.",
+            "Lockstep: many engage within the same seconds as the same others, again and again, as machines do.",
         ),
         strict=True,
     )
@@ -78,7 +79,7 @@ def sentences(
     Args:
         features: n rows.
         score: float64[n], of these rows alone.
-        suspicion: float64[n, 5], from `authenticity.suspicions`.
+        suspicion: float64[n, 6], from `authenticity.suspicions`.
     """
     lead = factor_values(levels(features)) - score[:, None]
     columns = zip(

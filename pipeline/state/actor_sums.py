@@ -12,6 +12,7 @@ from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES,
 from pipeline.state import actors
 from pipeline.state.actors import DOUBTED_SAMPLE, RETURNED, WHOLE
 from pipeline.state.events import MUTUAL, NTH_UNKNOWN
+from pipeline.state.lockstep import in_lockstep
 
 _ACTOR_SCALE: Final = float(weights.ACTOR_ONE * KERNEL_ONE)
 
@@ -27,6 +28,7 @@ class ActorSums:
         self.impact = np.zeros((n, SCALES))
         self.engagers = np.zeros(n)
         self.discounted = np.zeros((n, len(SIGNALS)))
+        self.lockstep = np.zeros(n)
         self.top = np.zeros(n)
 
     def add(self, place: NDArray[np.int64], entries: NDArray[np.void], threshold: NDArray[np.uint64]) -> None:
@@ -56,6 +58,8 @@ class ActorSums:
         share = np.where(limits == WHOLE, 1.0, limits / 2.0**64)
         each = 1.0 / share[actors.is_doubted(entries.take(start)).astype(np.int64), row]
         self.engagers = np.bincount(row, each, self._n).astype(np.float64)
+        together = in_lockstep(place, start, entries["last"])
+        self.lockstep = np.bincount(row[together], each[together], self._n).astype(np.float64)
         nth, age_days = _stamps(entries)
         taken = losses(
             np.minimum.reduceat(nth, start),

@@ -64,6 +64,7 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
         impact=sums.impact,
         engagers=sums.engagers,
         discounted=sums.discounted,
+        lockstep=sums.lockstep,
         top=sums.top,
         followers=partition.profiles.followers(rows),
     )

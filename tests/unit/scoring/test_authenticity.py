@@ -18,6 +18,7 @@ def row(
     new_and_busy: float = 0,
     traded: float = 0,
     top: float = 1,
+    lockstep: float = 0,
     posts: float = 0,
 ) -> Features:
     """Return one row with so many engagers, so many of which each signal takes out of the count."""
@@ -31,6 +32,7 @@ def row(
         engagers=np.array([float(engagers)]),
         discounted=np.array([[float(mass), float(new_and_busy), float(traded)]]),
         top=np.array([float(top)]),
+        lockstep=np.array([float(lockstep)]),
     )
 
 
@@ -74,6 +76,7 @@ def test_a_flood_of_posts_is_suspicious() -> None:
         (row(500, traded=450), "traded engagement"),
         (row(1, events=10_000, top=10_000), "one actor"),
         (row(50, posts=10_000), "flood of posts"),
+        (row(500, lockstep=450), "lockstep"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -85,6 +88,6 @@ def test_a_discount_names_its_signal(suspect: Features, signal: str) -> None:
 def test_authenticity_never_lowers_a_score() -> None:
     """The discount is made where engagement is counted; what authenticity says of it changes nothing more."""
     honest = row(100)
-    suspected = replace(honest, discounted=np.full((1, 3), 30.0), top=np.array([8_000.0]))
+    suspected = replace(honest, discounted=np.full((1, 3), 30.0), top=np.array([8_000.0]), lockstep=np.array([90.0]))
     assert authenticity(suspected)[0] < authenticity(honest)[0]
     assert model.score(suspected).score == model.score(honest).score
