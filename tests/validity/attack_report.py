@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.validity.attacks import ATTACKS, HONEST
+from tests.validity.attacks import ALL_DAY, ATTACKS, HONEST
 from tests.validity.simulation import STARTS, Move
 
 ATTACK_MOST: Final = 5.0
@@ -22,6 +22,10 @@ AUTHENTIC: Final = 80
 def attacks_table(moves: Sequence[Move]) -> str:
     """Return the table of attacks, and that of the honest who look like attackers."""
     lines = _table("Attacks: points gained, least .. most", "attack", moves, ATTACKS)
+    lines += [
+        "",
+        *_table("What gets through, spread over the accounts' whole days: points gained", "attack", moves, ALL_DAY),
+    ]
     lines += ["", *_table("Honest crowds that look like attacks: points gained", "crowd", moves, HONEST)]
     return "\n".join(lines)
 
@@ -41,7 +45,7 @@ def attacks_json(moves: Sequence[Move]) -> list[dict[str, Any]]:
             "authenticity_least": min(move.authenticity for move in group),
             "authenticity_most": max(move.authenticity for move in group),
         }
-        for name in (*ATTACKS, *HONEST)
+        for name in (*ATTACKS, *HONEST, *ALL_DAY)
         for start in STARTS
         if (group := _group(moves, name, start))
     ]
@@ -53,7 +57,7 @@ def broken_promises(moves: Sequence[Move]) -> list[str]:
         f"{move.scenario} from {move.before:.1f}: {move.suspect:+.2f} points, its control {move.control:+.2f}, "
         f"authenticity {move.authenticity}"
         for move in moves
-        if not (_holds(move) if move.scenario in ATTACKS else _is_honest(move))
+        if (move.scenario in ATTACKS and not _holds(move)) or (move.scenario in HONEST and not _is_honest(move))
     ]
 
 
@@ -70,13 +74,13 @@ def _group(moves: Sequence[Move], name: str, start: int) -> list[Move]:
 
 
 def _table(title: str, what: str, moves: Sequence[Move], names: dict[str, Any]) -> list[str]:
-    lines = [title, f"{what:<12}{'start':>6}{'with it':>20}{'its control':>20}{'authenticity':>14}"]
+    lines = [title, f"{what:<20}{'start':>6}{'with it':>20}{'its control':>20}{'authenticity':>14}"]
     for name in names:
         for start in STARTS:
             if group := _group(moves, name, start):
                 cells = (_span(group, lambda move: move.suspect), _span(group, lambda move: move.control))
                 authentic = f"{min(m.authenticity for m in group)} .. {max(m.authenticity for m in group)}"
-                lines.append(f"{name:<12}{start:>6}{cells[0]:>20}{cells[1]:>20}{authentic:>14}")
+                lines.append(f"{name:<20}{start:>6}{cells[0]:>20}{cells[1]:>20}{authentic:>14}")
     return lines
 
 

@@ -92,6 +92,12 @@ class Newcomer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     age_days: Span
 
 
+class AllDay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ranges of accounts that serve the target at any time of their day."""
+
+    nth: Span
+
+
 class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file attacks.toml."""
 
@@ -106,6 +112,7 @@ class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slow_ring: Ring
     fan_club: FanClub
     newcomer: Newcomer
+    all_day: AllDay
 
 
 RANGES: Final = msgspec.toml.decode(Path(__file__).with_name("attacks.toml").read_bytes(), type=Ranges)
@@ -192,6 +199,17 @@ def quotes(drawn: Drawn) -> Pair:
     return Pair(replace(control, posts=drawn.times(round(days * ranges.posts_a_day), days)), control)
 
 
+def all_day(attack: Scenario) -> Scenario:
+    """Return an attack whose accounts come at any time of their day: a few of their engagements are among the first."""
+
+    def drawn_from(drawn: Drawn) -> Pair:
+        pair = attack(drawn)
+        nth = drawn.random.integers(0, drawn.whole(RANGES.all_day.nth), len(pair.suspect))
+        return replace(pair, suspect=replace(pair.suspect, nth=nth))
+
+    return drawn_from
+
+
 def fan_club(drawn: Drawn) -> Pair:
     """Fans who are answered; the control's fans are not."""
     ranges = RANGES.fan_club
@@ -212,6 +230,10 @@ ATTACKS: Final[dict[str, Scenario]] = {
     each.__name__: each for each in (bought, bots, fan, pod, farm, ring, quotes, slow_ring)
 }
 HONEST: Final[dict[str, Scenario]] = {each.__name__: each for each in (fan_club, newcomer)}
+ALL_DAY: Final[dict[str, Scenario]] = {
+    f"{each.__name__} (all day)": all_day(each) for each in (bought, bots, farm, pod)
+}
+"""What the stamps of single engagements cannot tell from people: how far it gets is told, and nothing is promised."""
 
 
 def _ring(drawn: Drawn, ranges: Ring) -> Pair:

@@ -14,7 +14,7 @@ from pipeline.state.records import Records
 from pipeline.state.sources import KIND_OF_SOURCE, POSTS
 from pipeline.state.view import features
 from schemas import Engagement, Post
-from tests.validity.attacks import ATTACKS, HONEST, RANGES, Scenario
+from tests.validity.attacks import ALL_DAY, ATTACKS, HONEST, RANGES, Scenario
 from tests.validity.crowds import NOW, Crowd, Drawn
 from tests.validity.record import DAY
 
@@ -51,7 +51,7 @@ class Move:
 
 def simulate(seeds: int = SEEDS, starts: Sequence[int] = STARTS) -> list[Move]:
     """Return the moves of all scenarios, for each seed and starting score."""
-    scenarios = ATTACKS | HONEST
+    scenarios = ATTACKS | HONEST | ALL_DAY
     return [move for seed in range(seeds) for move in _moves(seed, starts, scenarios)]
 
 

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tests.validity.attack_report import attacks_json, attacks_table, broken_promises
-from tests.validity.attacks import ATTACKS, HONEST
+from tests.validity.attacks import ALL_DAY, ATTACKS, HONEST
 from tests.validity.simulation import STARTS, Move, simulate
 
 SEEDS = 2
@@ -59,5 +59,5 @@ def test_a_broken_promise_is_told() -> None:
 def test_the_report_shows_every_scenario() -> None:
     """As a table, and as JSON with the least and the most of each side."""
     table, entries = attacks_table(moves()), attacks_json(moves())
-    assert len(entries) == len(STARTS) * (len(ATTACKS) + len(HONEST))
+    assert len(entries) == len(STARTS) * (len(ATTACKS) + len(HONEST) + len(ALL_DAY))
     assert all(entry["scenario"] in table and entry["accounts"] == SEEDS for entry in entries)

@@ -20,7 +20,8 @@ _ATTEMPT_S: Final = 12.0
 """All of an attempt: longer than this a receiver does not think."""
 _BODY_BYTES: Final = 8192
 """So much of an answer is read, and nothing of it is kept."""
-_CONNECTIONS: Final = 200
+_CONNECTIONS: Final = 800
+"""A hundred receivers that hang, with eight deliveries each, delay nobody; below the usual limit of 1,024 open files."""
 
 
 class HttpSender:

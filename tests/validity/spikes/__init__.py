@@ -28,6 +28,7 @@ def evaluate(record: Record, build: Path) -> dict[str, Any]:
     dropped = drops(list(streams.values())[-1])
     found = evaluate_higgs(record)
     print("", spikes_table(tables, curve), drops_table(dropped), "", higgs_table(found), sep="\n")
-    print(*broken_promises(tables, found, dropped), sep="\n", flush=True)
+    broken = broken_promises(tables, found, dropped)
+    print(*broken, sep="\n", flush=True)
     (build / "validity-spikes-delay.svg").write_text(delay_chart(curve), encoding="utf-8")
-    return spikes_json(tables, curve, found, dropped)
+    return {**spikes_json(tables, curve, found, dropped), "broken": broken}
