@@ -21,7 +21,7 @@ _ATTEMPT_S: Final = 12.0
 _BODY_BYTES: Final = 8192
 """So much of an answer is read, and nothing of it is kept."""
 _CONNECTIONS: Final = 800
-"""A hundred receivers that hang, with eight deliveries each, delay nobody; below the usual limit of 1,024 open files."""
+"""A hundred receivers that hang, with eight deliveries each, delay nobody; fewer than 1,024, the usual open files."""
 
 
 class HttpSender:
