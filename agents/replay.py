@@ -93,6 +93,7 @@ class Replay:
         """
         self._decided = self._checked_start(position)
         self._shift = int(position["shift"]) if position else self._new_shift()
+        self.reached = int(position["time"]) if position and "time" in position else None
         self._source.start(Span.of_file(self._shift, self._config.until, self._clock()), self._decided)
         try:
             if self._config.speed is None:
@@ -132,6 +133,8 @@ class Replay:
         self._left -= count
         self._decided += batch.read
         batch.position = {"line": self._decided, "shift": self._shift, "size": self._source.size}
+        if self.reached is not None:
+            batch.position["time"] = self.reached
         return batch
 
     def _checked_start(self, start: Position | None) -> int:
