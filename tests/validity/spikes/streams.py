@@ -86,7 +86,7 @@ def rates(level: Floats, days: int, random: np.random.Generator) -> Floats:
     Return engagements per minute without bursts, [users, minutes].
 
     A daily rhythm (the quietest hour has a fifth of the busiest, at most), a trend of up to 8 % a day either way,
-    days that differ by 15 % and hours that waver by 15 %, and a step to another level within the stream for a few.
+    days that differ by 15 % and hours that waver by 15 %: at midnight some change their level at once.
     """
     users, minutes = len(level), days * DAY_MINUTES
     at = np.arange(minutes)
