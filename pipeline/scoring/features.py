@@ -49,7 +49,7 @@ class Features:
         """Return the number of rows."""
         return len(self.network)
 
-    def pick(self, places: NDArray[np.int64]) -> "Features":
+    def pick(self, places: NDArray[np.int64] | slice) -> "Features":
         """Return some of the rows."""
         columns = {name: getattr(self, name)[places] for name in self.__dataclass_fields__ if name != "networks"}
         return Features(networks=self.networks, **columns)

@@ -17,6 +17,9 @@ from pipeline.scoring.factors import FACTOR_WEIGHTS, clamped, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.population import Reference, load
 
+CHUNK: Final = 8_192
+"""Rows scored at once: what is computed in between stays in the processor's cache."""
+
 DEFAULT: Final = "clout-1"
 """The model that the package ships."""
 
@@ -72,6 +75,14 @@ def use(name: str) -> None:
 
 def score(features: Features) -> Scores:
     """Return the scores of n rows, each an account at one network."""
+    if len(features) <= CHUNK:
+        return _score(features)
+    chunks = [_score(features.pick(slice(start, start + CHUNK))) for start in range(0, len(features), CHUNK)]
+    names = Scores.__dataclass_fields__
+    return Scores(**{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in names})
+
+
+def _score(features: Features) -> Scores:
     parts = levels(features)
     level = parts @ FACTOR_WEIGHTS
     points = reference().score(level)

@@ -98,6 +98,6 @@ def _print(figures: dict[str, float]) -> None:
     spans = ", ".join(f"{name.replace('_', ' ')} {figures[f'{name}_s'] * 1000:,.0f} ms" for name in names)
     broken = "" if figures["p99_s"] < PROMISE_S else f"  BROKEN: p99 under {PROMISE_S:g} s"
     shares = ", ".join(f"{name[4:]} {value:.2f}" for name, value in figures.items() if name.startswith("cpu_"))
-    console = Console(width=140)
+    console = Console(width=180)
     console.print(f"Event to webhook of the spike it opens, {USERS} spikes at {RATE:,} events/s: {spans}{broken}")
     console.print(f"  cores: {shares}")

@@ -66,3 +66,13 @@ def test_a_fit_meets_its_aims_on_another_population() -> None:
     assert np.quantile(score, 1 - 1e-5) == pytest.approx(86, abs=1)
     assert fitted.percentile(np.array([np.median(level)]))[0] == pytest.approx(50, abs=0.1)
     assert (np.diff(fitted.levels) > 0).all()
+
+
+def test_many_rows_are_scored_as_each_alone() -> None:
+    """However they are cut for the processor's cache."""
+    features = simulate(2 * model.CHUNK + 5, seed=3)
+    found, last = model.score(features), np.arange(model.CHUNK - 3, model.CHUNK + 3)
+    alone = model.score(features.pick(last))
+    for name in ("score", "factors", "raw", "percentile", "confidence", "bucket", "authenticity"):
+        np.testing.assert_allclose(getattr(found, name)[last], getattr(alone, name), rtol=1e-12)
+        assert len(getattr(found, name)) == len(features)
