@@ -171,7 +171,12 @@ def test_bad_input_is_a_problem_that_names_the_field(client: httpx.Client) -> No
     problem(client.post("/v1/scores", content=b"{", headers={"content-type": "application/json"}), 400, "body")
     problem(client.post("/v1/scores", content=b"x" * 1_100_000, headers={"content-type": "application/json"}), 413)
     problem(client.get("/v1/changes?min_delta=-1"), 400, "min_delta")
-    problem(client.get("/v1/changes", headers={"Last-Event-ID": "yesterday"}), 400, "Last-Event-ID")
+    for never in ("yesterday", "1-2-3", "99999999999999-0", "-1", "9" * 400 + "-0"):
+        problem(client.get("/v1/changes", headers={"Last-Event-ID": never}), 400, "Last-Event-ID")
+        problem(client.get("/v1/spikes", headers={"Last-Event-ID": never}), 400, "Last-Event-ID")
+    for nobody in ("x:a/b/c", "x:a%20b", "x:%E2%80%8Fa%E2%80%AE", "x:%25", "x:a%2F..%2F..", "x:%F0%9F%91%A9"):
+        problem(client.get(f"/v1/users/{nobody}"), 404, "user")
+        problem(client.get(f"/v1/users/{nobody}/history"), 404, "user")
     problem(client.get("/v1/changes?users="), 400, "users")
     problem(client.get("/nowhere"), 404)
     problem(client.delete("/v1/leaderboard"), 405)

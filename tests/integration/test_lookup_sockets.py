@@ -100,6 +100,7 @@ def test_a_snapshot_comes_first_over_a_websocket_too(serve: Role, redis_url: str
         ("min_delta=much", "min_delta"),
         ("min_delta=-1", "min_delta"),
         ("last_event_id=yesterday", "last_event_id"),
+        ("last_event_id=99999999999999-0", "last_event_id"),
     ],
 )
 def test_a_bad_query_is_told_on_the_connection(serve: Role, query: str, field: str) -> None:

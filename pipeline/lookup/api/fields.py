@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeVar
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, Parameter
 
+from pipeline.clock import system_clock
 from pipeline.lookup.api.paths import user_of
 from pipeline.lookup.api.problems import InvalidFieldError, Problem
 from pipeline.lookup.cursors import CursorCodec
@@ -18,6 +19,8 @@ T = TypeVar("T")
 _USER_LIMIT: Final = 512
 """Characters of an id, as in the schemas."""
 _USERS_LIMIT: Final = 1000
+_AHEAD_MS: Final = 86_400_000
+"""Ids of events begin with the time of Redis, whose clock may be another one. An id of a lost stream gets a reset."""
 
 UserSegment = Annotated[str, Parameter(description="The id of a user, `network:native-id`, percent-encoded.")]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag that the client has.")]
@@ -107,16 +110,18 @@ def checked_number(field: str, text: str, least: float, greatest: float) -> floa
 
 def checked_resume(field: str, entry_id: str | None) -> str | None:
     """
-    Return the id of the event to resume behind.
+    Return the id of the event to resume behind; whether it is still retained, the stream tells by a reset.
 
     Raises:
-        InvalidFieldError: It is none; `field` is named.
+        InvalidFieldError: It is none, or one that never was; `field` is named.
     """
     if entry_id is not None:
         try:
-            order(entry_id)
+            time, _ = order(entry_id)
         except ValueError as exc:
             raise InvalidFieldError(field, str(exc)) from exc
+        if time > system_clock() + _AHEAD_MS:
+            raise InvalidFieldError(field, "there was no such event: its time has not come yet")
     return entry_id
 
 
