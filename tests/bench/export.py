@@ -44,12 +44,18 @@ async def _measured(url: str, directory: Path, users: int) -> dict[str, float]:
             path = directory / f"{what}.{suffix}"
             began = time.process_time()
             done = await export(url, what, path)
-            cpu, size = time.process_time() - began, len(path.read_bytes())
-            path.unlink()
+            cpu, size = time.process_time() - began, _taken(path)
             figures[f"{what}_{suffix}_users_s"] = users / done.seconds
             table.add_row(path.name, f"{users / done.seconds:,.0f}", f"{cpu / users * 1e6:.1f}", f"{size / 1e6:,.0f}")
     Console(width=100).print(table)
     return figures
+
+
+def _taken(path: Path) -> int:
+    """Return how long a file was, and remove it."""
+    size = path.stat().st_size
+    path.unlink()
+    return size
 
 
 async def _fill(url: str, users: int) -> None:
