@@ -26,7 +26,7 @@ class Site:
     def __init__(self, cluster: Cluster) -> None:
         self.port = free_port()
         self._cluster = cluster
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.sent = 0
         self.agent: Logged
         self.start()
@@ -36,7 +36,7 @@ class Site:
         hosts = {"CLOUT_PRIVATE_HOSTS": '["127.0.0.1"]'}
         options = ("--site", "https://home.example", "--port", str(self.port))
         self.agent = self._cluster.run("agent", "webmention", *options, **hosts)
-        eventually(lambda: is_listening(self.port), 30, f"the agent listens; its log is {self.agent.log}")
+        eventually(lambda: is_listening(self.port), 60, f"the agent listens; its log is {self.agent.log}")
         self.sent = 0
 
     def mention(self, source: str, target: str = OURS) -> int:
@@ -46,12 +46,12 @@ class Site:
 
     def looked(self) -> bool:
         """Tell whether what was sent since the start has been looked at."""
-        metrics = httpx.get(f"http://127.0.0.1:{self._cluster.settings.agent_port}/metrics").text
+        metrics = httpx.get(f"http://127.0.0.1:{self._cluster.settings.agent_port}/metrics", timeout=60).text
         return f'clout_agent_received_total{{agent="webmention"}} {float(self.sent)}' in metrics
 
     def settle(self) -> None:
         """Wait until what was sent since the start has been looked at."""
-        eventually(self.looked, 40, f"the agent has looked at {self.sent}; its log is {self.agent.log}")
+        eventually(self.looked, 60, f"the agent has looked at {self.sent}; its log is {self.agent.log}")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def logged(cluster: Cluster, count: int) -> list[Engagement]:
     async def there() -> bool:
         return len({(event.id, event.undo) for event in await all_engagements(cluster.settings)}) >= count
 
-    await eventually_async(there, 40, f"{count} engagements are in the log")
+    await eventually_async(there, 60, f"{count} engagements are in the log")
     events = {(event.id, event.undo): event for event in await all_engagements(cluster.settings)}
     assert len(events) == count
     return list(events.values())
@@ -236,5 +236,5 @@ async def test_what_is_no_mention_is_refused_or_counted(site: Site, blogs: list[
 def test_without_a_site_the_message_says_what_to_name(cluster: Cluster) -> None:
     """One line, and exit status 1."""
     agent = cluster.run("agent", "webmention")
-    eventually(lambda: not agent.is_running(), 20, "it ends")
+    eventually(lambda: not agent.is_running(), 60, "it ends")
     assert "--site https://example.org" in agent.output()

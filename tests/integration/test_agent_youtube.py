@@ -30,7 +30,7 @@ class Hub:
     def __init__(self, cluster: Cluster) -> None:
         self.port = free_port()
         self._cluster = cluster
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.published = datetime.now(UTC) - timedelta(minutes=1)
         self.agent: Logged
         self.start()
@@ -39,7 +39,7 @@ class Hub:
         """Start the agent."""
         secrets = json.dumps({"youtube": "s3cret"})
         self.agent = self._cluster.run("agent", "webhook", "--port", str(self.port), CLOUT_WEBHOOK_SECRETS=secrets)
-        eventually(lambda: is_listening(self.port), 30, f"the agent listens; its log is {self.agent.log}")
+        eventually(lambda: is_listening(self.port), 60, f"the agent listens; its log is {self.agent.log}")
 
     def ask(self, **changes: str) -> httpx.Response:
         """Ask whether a subscription is wanted."""

@@ -204,7 +204,7 @@ def test_a_rule_speaks_through_every_channel(cluster: Cluster, there: Receiver, 
         alerter(cluster, **mail)
         spike(cluster.settings, level=2)
         for where in ("/webhook", "/slack", "/am/api/v2/alerts", "/discord"):
-            eventually(lambda where=where: there.of(where), 10, f"{where} was told")  # type: ignore[misc]
+            eventually(lambda where=where: there.of(where), 60, f"{where} was told")  # type: ignore[misc]
         eventually(lambda: box.messages, 60, "a mail came")
         assert "Subject: Clout: engagement with x:a rose" in box.messages[0]
         assert asyncio.run(read(cluster.settings, topic))["data"]["rule"] == "press"

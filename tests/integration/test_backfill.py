@@ -123,7 +123,7 @@ async def test_a_file_that_the_stream_has_overtaken_is_cut(
     async def through() -> bool:
         return len(await all_engagements(cluster.settings)) > 1_000
 
-    await eventually_async(asked, 30, "the agent listens")
+    await eventually_async(asked, 60, "the agent listens")
     await peer.say(*frames[1_200:])
     await eventually_async(through, 60, "the stream is in the log")
     file = write(tmp_path / "recorded.jsonl", frames)

@@ -89,7 +89,7 @@ class FediversePeer:
         base = "\n".join([*lines, f'"@signature-params": {described}'])
         signature = base64.b64encode(_KEY.sign(base.encode(), PKCS1v15(), SHA256())).decode()
         headers |= {"signature-input": f"sig1={described}", "signature": f"sig1=:{signature}:"}
-        return httpx.post(inbox, content=body, headers={**headers, **changes}, timeout=20)
+        return httpx.post(inbox, content=body, headers={**headers, **changes}, timeout=60)
 
     def deliver(self, inbox: str, actor: str, body: bytes, *, key_id: str = "", **changes: str) -> httpx.Response:
         """POST a body, signed by `actor` as in the older draft; `changes` are headers changed after signing."""

@@ -47,7 +47,7 @@ def proxy(echo: int) -> Iterator[Proxy]:
 
 def connect(proxy: Proxy) -> socket.socket:
     """Open a connection through the proxy."""
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def asked(connection: socket.socket, question: bytes = b"hello") -> bytes:
