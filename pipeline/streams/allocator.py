@@ -30,3 +30,12 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):
         return False
     return all(mallopt(name, value) == 1 for name, value in _SETTINGS.items())
+
+
+def give_back() -> bool:
+    """Give back what was freed until now, after something that needs much memory, once; False where that is unknown."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return False
+    return bool(trim(0))

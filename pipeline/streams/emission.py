@@ -23,10 +23,13 @@ from pipeline.streams.contributions import Contributions
 CHUNK: Final = 16_384
 """Rows looked at in one go: bounds the memory of the features."""
 
-AT_ONCE: Final = 2_048
+NEWS_AT_ONCE: Final = 2_048
+"""Rows of a partition that a round looks at because they just changed."""
+
+OTHERS_AT_ONCE: Final = 512
 """
-Rows of a partition that a round looks at, those that just changed before all others. After a recovery every row may be
-owed: documents of a million rows at once would hold up news for half a minute, the worker's stop too, and take 2 GB.
+The same of those that are owed for longer. After a recovery it may be every row: documents of a million rows at once
+would hold up news for half a minute, the worker's stop too, and take 2 GB.
 """
 
 SWEEP_MS: Final = 300_000
@@ -108,19 +111,18 @@ class Emission:
         return out
 
     def _waiting(self, part: Partition, now: int) -> NDArray[np.int64]:
-        """Return the rows to look at, `AT_ONCE` at most: what is news first, then the longest owed."""
+        """Return the rows to look at: what is news, and some of what is owed for longer."""
         n = len(part)
         owed, dirty = part.owed[:n], part.dirty[:n]
         if not dirty.any():
             # Nothing happened: time to settle what is owed.
             self._backlog[:n] |= owed
         news = owed & (dirty | (self._urgent[:n] & (self._emitted_at[:n] + self._interval_ms <= now)))
-        count = int(np.count_nonzero(news))
-        if count > AT_ONCE:
+        if np.count_nonzero(news) > NEWS_AT_ONCE:
             self._backlog[:n] |= news
-            return self._longest_owed(news, AT_ONCE)
+            return self._longest_owed(news, NEWS_AT_ONCE)
         others = owed & ~news & (self._backlog[:n] | (self._owed_since[:n] + self._settle_ms <= now))
-        return np.union1d(np.flatnonzero(news), self._longest_owed(others, AT_ONCE - count))
+        return np.union1d(np.flatnonzero(news), self._longest_owed(others, OTHERS_AT_ONCE))
 
     def _silent(self, part: Partition) -> NDArray[np.int64]:
         """Return the next rows of the sweep: scores of silent users sink as the log's time moves on."""
@@ -140,8 +142,8 @@ class Emission:
     def _longest_owed(self, owed: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
         """Go around the owed rows, so that everyone's turn comes."""
         rows = np.flatnonzero(owed)
-        if len(rows) <= limit or not limit:
-            return rows[:limit]
+        if len(rows) <= limit:
+            return rows
         start = int(np.searchsorted(rows, self._cursor))
         chosen = np.concatenate([rows[start : start + limit], rows[: max(0, start + limit - len(rows))]])
         self._cursor = int(chosen[-1]) + 1

@@ -24,6 +24,7 @@ from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES
+from pipeline.streams.allocator import give_back
 from pipeline.streams.table import EngagementTable
 
 # A name of its own: the services of this module log every start and stop under the module's.
@@ -62,6 +63,8 @@ class BulkRecovery(Recovery):
     async def _restore_or_crash(self, generation: int) -> None:
         try:
             await self._restore(generation)
+            # Fetches and what was made of them would stay resident beside the rows, half as much again.
+            give_back()
         except IllegalStateError:
             raise
         except Exception as exc:

@@ -70,6 +70,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
+log.cleaner.backoff.ms=500
 """
 
 _SCRAM: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"

@@ -77,7 +77,7 @@ def test_a_score_that_moved_goes_out_at_once_but_not_twice_within_the_interval()
 
 def test_news_go_out_before_what_a_recovery_owes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round takes a bounded number of rows; whoever just moved does not wait for a million others."""
-    monkeypatch.setattr(emission, "AT_ONCE", 10)
+    monkeypatch.setattr(emission, "OTHERS_AT_ONCE", 10)
     rounds = Round()
     crowd_of = [f"n:{i}" for i in range(35)]
     rounds.engage(*crowd_of)
@@ -90,7 +90,7 @@ def test_news_go_out_before_what_a_recovery_owes(monkeypatch: pytest.MonkeyPatch
     rounds.engage("n:fresh", "n:34", n=3)
     second = rounds.due()
     assert {"n:fresh", "n:34"} <= second
-    assert len(second) == 10
+    assert len(second) == 12
     rest = [rounds.due() for _ in range(2)]
     assert max(map(len, rest)) <= 10
     assert first.union(second, *rest) == {*crowd_of, "n:fresh"}
@@ -99,7 +99,8 @@ def test_news_go_out_before_what_a_recovery_owes(monkeypatch: pytest.MonkeyPatch
 
 def test_more_news_than_a_round_takes_wait_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after catching up: not for the settle time, and none is forgotten."""
-    monkeypatch.setattr(emission, "AT_ONCE", 10)
+    monkeypatch.setattr(emission, "NEWS_AT_ONCE", 10)
+    monkeypatch.setattr(emission, "OTHERS_AT_ONCE", 10)
     rounds = Round()
     rounds.engage(*[f"n:{i}" for i in range(25)])
     sent = [rounds.due(after=INTERVAL) for _ in range(3)]
