@@ -48,6 +48,8 @@ class Restore:
         self.partition = partition
         self.origin_ids: list[OriginIds] = []
         """Of the log that this one began from."""
+        self.is_known = False
+        """Whether the partition's own record was among those added: no offset is committed before it is written."""
         self._seen = 0
         self._last = np.zeros(0, np.int64)
         """[rows] which of all records that were added counts for each row, plus 1."""
@@ -115,6 +117,7 @@ class Restore:
         _, _, generation, as_of, *rest = layout.unpack(value)
         if generation < self._meta_generation:
             return
+        self.is_known = True
         self._meta_generation = part.writer = generation
         part.as_of = max(part.as_of, as_of)
         # A source that was added later has been folded to nowhere.

@@ -18,6 +18,7 @@ from faust.types import TP
 from mode import Service
 
 from pipeline import metrics
+from pipeline.errors import FatalError
 from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
@@ -94,7 +95,10 @@ class BulkRecovery(Recovery):
             restores = {number: Restore(table.new_partition(number)) for number in wanted}
             await read_changelog(table.settings, table.changelog_topic.get_topic_name(), restores)
             for number, restore in restores.items():
-                restore.finish(table.committed_vector(number, committed))
+                vector = table.committed_vector(number, committed)
+                if vector.any() and not restore.is_known:
+                    raise FatalError(_lost(table, number))
+                restore.finish(vector)
             await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
             for restore in restores.values():
                 table.keep(restore.partition)
@@ -125,6 +129,14 @@ async def read_changelog(settings: Settings, topic: str, restores: dict[int, Res
         async for tp, run in reader.runs(begins):
             restores[tp.partition].add(run.keys, run.values)
             await asyncio.sleep(0)
+
+
+def _lost(table: EngagementTable, number: int) -> str:
+    return (
+        f"partition {number} was folded and committed, but its changelog {table.changelog_topic.get_topic_name()} holds "
+        "nothing of it: its records were deleted, and with them the rows. Restore a snapshot under another "
+        f"CLOUT_TOPIC_PREFIX, or delete the group {table.settings.topic_prefix}worker, so that the log is folded anew"
+    )
 
 
 async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> None:

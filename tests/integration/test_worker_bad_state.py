@@ -5,7 +5,7 @@ import re
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from agents.publisher import Publisher
 from agents.routes import Routes
@@ -17,6 +17,7 @@ from pipeline.topics import CHANGELOG, ensure_topics
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
+from tests.support.observed import wait_for_rest
 
 pytestmark = pytest.mark.integration
 
@@ -46,6 +47,18 @@ async def write_row(settings: Settings, key: bytes, value: bytes) -> None:
     async with AIOKafkaProducer(**client_options(settings)) as producer:
         for number in range(settings.partitions):
             await producer.send_and_wait(settings.topic_prefix + CHANGELOG.name, value, key=key, partition=number)
+
+
+async def empty(settings: Settings, name: str) -> None:
+    """Delete all records of a topic."""
+    topic = settings.topic_prefix + name
+    everything = {TopicPartition(topic, number): RecordsToDelete(-1) for number in range(settings.partitions)}
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        await admin.delete_records(everything)
+    finally:
+        await admin.close()
 
 
 async def committed(settings: Settings) -> set[int | None]:
@@ -97,3 +110,20 @@ def test_a_row_that_cannot_be_read_ends_the_worker(cluster: Cluster, row: bytes,
     assert "Traceback" not in said
     assert said.count("the changelog's row") == 1
     assert asyncio.run(committed(settings)) <= {None, 0}
+
+
+@pytest.mark.kafka
+def test_an_emptied_changelog_ends_the_worker(kafka_cluster: Cluster) -> None:
+    """What was committed will not be folded again, so going on would lose it without a word."""
+    settings = kafka_cluster.settings
+    worker = kafka_cluster.start("worker").wait_ready()
+    asyncio.run(publish(settings))
+    wait_for_rest([worker], 200)
+    assert worker.stop() == 0
+    before = asyncio.run(committed(settings))
+    asyncio.run(empty(settings, CHANGELOG.name))
+    said = ended(kafka_cluster.start("worker"))
+    assert f"its changelog {settings.topic_prefix}{CHANGELOG.name} holds nothing of it" in said
+    assert f"delete the group {settings.topic_prefix}worker" in said
+    assert "Traceback" not in said
+    assert asyncio.run(committed(settings)) == before
