@@ -17,7 +17,7 @@ from tests.bench.traffic import DAYS, SEED
 
 EVENTS_A_ROW = 5
 """In the mean; most rows have fewer, a few have thousands."""
-_USERS_A_ROW = 1.55
+_USERS_A_ROW = 1.8
 """Not every user gets an event."""
 _SETTLE_AFTER = 200_000
 """Events."""

@@ -63,7 +63,7 @@ def likes(settings: Settings) -> int:
 def contributors(settings: Settings) -> set[str]:
     """Return the accounts whose contributions are still in the topic."""
     records = asyncio.run(read_topic(settings, "contributions"))
-    return {_CONTRIBUTION.decode(record.value).user for record in records if record.value is not None}
+    return {_CONTRIBUTION.decode(record.value).account for record in records if record.value is not None}
 
 
 def test_a_persons_accounts_outlive_compaction_and_a_crash(kafka_cluster: Cluster) -> None:
