@@ -26,7 +26,7 @@ CHUNK: Final = 16_384
 NEWS_AT_ONCE: Final = 2_048
 """Rows of a partition that a round looks at because they just changed."""
 
-OTHERS_AT_ONCE: Final = 512
+OTHERS_AT_ONCE: Final = 1_024
 """
 The same of those that are owed for longer. After a recovery it may be every row: documents of a million rows at once
 would hold up news for half a minute, the worker's stop too, and take 2 GB.
