@@ -9,36 +9,29 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pipeline.errors import ContractError
 from pipeline.state.codec import (
-    HEADER,
     LARGE,
     META_KEY,
-    SMALL,
-    VERSION,
     check_version,
     decode_large,
-    header,
     meta,
 )
 from pipeline.state.compiled import compiled
-from pipeline.state.events import EVENT
 from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
-from pipeline.state.lines import lines_of_1
 from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
-from pipeline.state.profiles import Profiles
-from pipeline.state.sections import HEAD, restore_sections
+from pipeline.state.sections import restore_sections
 from pipeline.state.sources import SOURCES
+from pipeline.state.upgrade import upgraded
+from pipeline.state.written import WrittenRows
 
 _FIRST_USER: Final = 1
 """No user id begins with a lesser byte: what does is the partition's own."""
-_PARTS: Final = ("body", "text", "sections")
 
 
 class Restore:
@@ -127,8 +120,8 @@ class Restore:
 
     def _add_rows(self, keys: Packed, values: Packed) -> None:
         part, known = self.partition, len(self.partition)
-        values = _upgraded(keys, values)
-        read = _Rows(keys, values, _headers(keys, values))
+        values = upgraded(keys, values)
+        read = WrittenRows.of(keys, values)
         rows = part.add_rows(keys)
         self._make_room()
         first, self._seen = self._seen + 1, self._seen + len(rows)
@@ -150,7 +143,7 @@ class Restore:
                 grown[: len(column)] = column
                 setattr(self, name, grown)
 
-    def _put(self, rows: NDArray[np.int64], read: "_Rows") -> None:
+    def _put(self, rows: NDArray[np.int64], read: WrittenRows) -> None:
         part, headers = self.partition, read.headers
         assert part.applied is not None
         part.as_of = max(part.as_of, int(headers["as_of"].max(initial=0)))
@@ -236,104 +229,12 @@ class _Large:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows as they were written, [n]; headers are structured, `HEADER`."""
-
-    keys: Packed
-    values: Packed
-    headers: NDArray[np.void]
-
-    def select(self, places: NDArray[np.int64]) -> "_Rows":
-        """Return some rows."""
-        if len(places) == len(self.keys):
-            return self
-        return _Rows(self.keys.select(places), self.values.select(places), self.headers.take(places))
-
-    def parts(self) -> tuple[Packed, Packed, Packed]:
-        """Return what follows the headers: bodies, texts and sections."""
-        body, text, sections = (self.headers[name].astype(np.int64) for name in _PARTS)
-        start = self.values.starts + HEADER.itemsize
-        ends = (start + body, start + body + text, start + body + text + sections)
-        buffer = self.values.text
-        return Packed(buffer, start, ends[0]), Packed(buffer, ends[0], ends[1]), Packed(buffer, ends[1], ends[2])
-
-
-def _headers(keys: Packed, values: Packed) -> NDArray[np.void]:
-    """Return the headers of rows of today's version, once it is sure that what they say is true."""
-    size, lengths = HEADER.itemsize, values.lengths
-    for i in np.flatnonzero(lengths < size).tolist():
-        raise ContractError(f"the changelog's row {keys[i]!r} is cut off after {lengths[i]} bytes")
-    headers = sliding_window_view(values.buffer, size)[values.starts].view(HEADER)[:, 0]
-    said = np.full(len(headers), size)
-    for name in _PARTS:
-        said += headers[name]
-    for i in np.flatnonzero(said != lengths).tolist():
-        raise ContractError(f"the changelog's row {keys[i]!r} says {said[i]} bytes in its header and has {lengths[i]}")
-    for i in np.flatnonzero(headers["tier"] > LARGE).tolist():
-        raise ContractError(f"the changelog's row {keys[i]!r} is of tier {headers['tier'][i]}, which was never written")
-    for i in np.flatnonzero((headers["tier"] == SMALL) & (headers["body"] % EVENT.itemsize > 0)).tolist():
-        raise ContractError(
-            f"the changelog's row {keys[i]!r} cannot be read: {headers['body'][i]} bytes of events are no multiple "
-            f"of {EVENT.itemsize}"
-        )
-    return headers
-
-
 def _check_lines(keys: Packed, texts: Packed) -> None:
     for i in np.flatnonzero(~texts.is_ascii()).tolist():
         try:
             (texts[i] or b"").decode()
         except UnicodeDecodeError as exc:
             raise ContractError(f"the changelog's row {keys[i]!r} cannot be read: {exc}") from exc
-
-
-def _upgraded(keys: Packed, values: Packed) -> Packed:
-    """Return rows in today's version."""
-    first = values.buffer[values.starts]
-    sources = values.buffer[np.minimum(values.starts + _SOURCES_AT, values.ends)]
-    if ((first == VERSION) & (sources == len(SOURCES)) & (values.lengths > _SOURCES_AT)).all():
-        return values
-    return Packed.of([_upgraded_row(key or b"", value or b"") for key, value in zip(keys, values, strict=True)])
-
-
-def _upgraded_row(key: bytes, value: bytes) -> bytes:
-    """
-    Return a row in today's version.
-
-    The digests of actors were other ones (XXH3) in version 1: who engages again within 90 days counts once more.
-    """
-    version, sources = check_version(key, value)
-    if (version, sources) == (VERSION, len(SOURCES)):
-        return value
-    layout = header(version, sources)
-    size = layout.itemsize
-    if len(value) < size:
-        raise ContractError(f"the changelog's row {key!r} is cut off after {len(value)} bytes")
-    old = np.frombuffer(value, layout, 1)
-    new = np.zeros(1, HEADER)
-    for name in layout.names or ():
-        if name == "positions":
-            new[name][0, :sources] = old[name]
-        elif name != "profile":
-            new[name] = old[name]
-    new["version"], new["sources"] = VERSION, len(SOURCES)
-    if version > 1:
-        return new.tobytes() + value[size:]
-    profile, body, text = (int(old[name][0]) for name in ("profile", "body", "text"))
-    if size + profile + body + text != len(value):
-        raise ContractError(
-            f"the changelog's row {key!r} says {size + profile + body + text} bytes in its header and has {len(value)}"
-        )
-    sections = HEAD.pack(Profiles.tag, profile) + value[size : size + profile] if profile else b""
-    start, end = size + profile, size + profile + body
-    lines = value[end:] if old["tier"][0] == LARGE else lines_of_1(value[end:])
-    new["text"], new["sections"] = len(lines), len(sections)
-    return new.tobytes() + value[start:end] + lines + sections
-
-
-_SOURCES_AT: Final = 3
-"""Where a row says of how many sources its positions are."""
 
 
 @compiled
