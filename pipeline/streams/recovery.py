@@ -134,8 +134,8 @@ async def read_changelog(settings: Settings, topic: str, restores: dict[int, Res
 def _lost(table: EngagementTable, number: int) -> str:
     changelog = table.changelog_topic.get_topic_name()
     return (
-        f"partition {number} was folded and committed, but its changelog {changelog} holds nothing of it: its records "
-        "were deleted, and with them the rows. Restore a snapshot under another "
+        f"partition {number} was folded and committed, but its changelog {changelog} holds nothing of it: it was "
+        "deleted, and the rows with it. Restore a snapshot under another "
         f"CLOUT_TOPIC_PREFIX, or delete the group {table.settings.topic_prefix}worker, so that the log is folded anew"
     )
 

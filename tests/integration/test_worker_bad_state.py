@@ -5,7 +5,7 @@ import re
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from agents.publisher import Publisher
 from agents.routes import Routes
@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from pipeline.state.sources import SOURCES
 from pipeline.topics import CHANGELOG, ensure_topics
 from tests.support.cluster import Cluster, Logged
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, eventually_async
 from tests.support.ledger import Ledger
 from tests.support.observed import wait_for_rest
 
@@ -49,14 +49,18 @@ async def write_row(settings: Settings, key: bytes, value: bytes) -> None:
             await producer.send_and_wait(settings.topic_prefix + CHANGELOG.name, value, key=key, partition=number)
 
 
-async def empty(settings: Settings, name: str) -> None:
-    """Delete all records of a topic."""
+async def delete(settings: Settings, name: str) -> None:
+    """Delete a topic; whoever starts next makes it anew."""
     topic = settings.topic_prefix + name
-    everything = {TopicPartition(topic, number): RecordsToDelete(-1) for number in range(settings.partitions)}
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
+
+    async def is_gone() -> bool:
+        return topic not in await admin.list_topics()
+
     try:
-        await admin.delete_records(everything)
+        await admin.delete_topics([topic])
+        await eventually_async(is_gone, 30, f"{topic} is deleted")
     finally:
         await admin.close()
 
@@ -113,7 +117,7 @@ def test_a_row_that_cannot_be_read_ends_the_worker(cluster: Cluster, row: bytes,
 
 
 @pytest.mark.kafka
-def test_an_emptied_changelog_ends_the_worker(kafka_cluster: Cluster) -> None:
+def test_a_changelog_that_was_deleted_ends_the_worker(kafka_cluster: Cluster) -> None:
     """What was committed will not be folded again, so going on would lose it without a word."""
     settings = kafka_cluster.settings
     worker = kafka_cluster.start("worker").wait_ready()
@@ -121,7 +125,7 @@ def test_an_emptied_changelog_ends_the_worker(kafka_cluster: Cluster) -> None:
     wait_for_rest([worker], 200)
     assert worker.stop() == 0
     before = asyncio.run(committed(settings))
-    asyncio.run(empty(settings, CHANGELOG.name))
+    asyncio.run(delete(settings, CHANGELOG.name))
     said = ended(kafka_cluster.start("worker"))
     assert f"its changelog {settings.topic_prefix}{CHANGELOG.name} holds nothing of it" in said
     assert f"delete the group {settings.topic_prefix}worker" in said
