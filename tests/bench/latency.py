@@ -41,7 +41,7 @@ from pipeline.local.guard import Guard
 from pipeline.settings import Settings
 from pipeline.state.sources import SOURCES
 from tests.bench.fold import metrics
-from tests.bench.live import Published
+from tests.bench.live import BEGINS, Published
 from tests.bench.process import machine_usage, usage
 from tests.bench.watch import Seen
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
@@ -164,11 +164,15 @@ class LatencyBench:
 
     def _phase(self, rate: int, processes: dict[str, Logged], worker_url: str) -> Phase:
         output = self._directory / f"published-{rate}"
-        before = metrics(worker_url + "/metrics")
-        spent = {name: usage(process.pid) for name, process in processes.items()}
         began = time.monotonic()
         publisher = self._start("tests.bench.live", str(rate), str(SECONDS), str(output))
+        processes = {**processes, "publisher": publisher}
+        while publisher.is_running() and BEGINS not in publisher.output():
+            time.sleep(0.02)
+        before = metrics(worker_url + "/metrics")
+        spent = {name: usage(process.pid) for name, process in processes.items()}
         before_all, spent_publisher = machine_usage(), 0.0
+        begins = time.monotonic()
         while publisher.is_running():
             with suppress(FileNotFoundError):
                 spent_publisher = usage(publisher.pid)
@@ -177,9 +181,10 @@ class LatencyBench:
             time.sleep(0.1)
         if not output.exists():
             raise RuntimeError(f"the publisher ended: {publisher.output()[-3000:]}")
-        took = time.monotonic() - began
+        took = time.monotonic() - begins
+        del processes["publisher"]
         cpu = {name: (usage(process.pid) - spent[name]) / took for name, process in processes.items()}
-        cpu["publisher"] = spent_publisher / took
+        cpu["publisher"] = (spent_publisher - spent["publisher"]) / took
         cpu["all else"] = (machine_usage() - before_all) / took - sum(cpu.values())
         after = metrics(worker_url + "/metrics")
         time.sleep(SETTLE_S)

@@ -6,21 +6,32 @@ partition then have the offsets in the order of the notes.
 """
 
 import asyncio
+import gc
 import sys
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import cast
+from typing import Final
 
 import msgspec
 import uvloop
 
 from agents.publisher import Publisher
-from agents.routes import Routes
-from agents.synthetic import Synthetic, SyntheticConfig, SyntheticRecord
+from agents.routes import Chunk, Routes
+from agents.traffic import Traffic
 from pipeline.clock import system_clock
 from pipeline.settings import Settings, get_settings
 from tests.bench.traffic import SEED, USERS
+
+
+TICK_S: Final = 0.01
+"""Events are handed over in steps of this time."""
+
+BEGINS: Final = "publishing begins"
+"""Printed at that moment."""
+
+AHEAD_S: Final = 8.0
+"""Making up 20 s of events takes less."""
 
 
 class Lane(msgspec.Struct):
@@ -41,17 +52,31 @@ class Published(msgspec.Struct):
     """By topic without prefix and by partition."""
 
 
+def made_up(routes: Routes, rate: float, seconds: float, start_ms: int) -> list[list[Chunk]]:
+    """Return the records of each tick of `TICK_S`, encoded, with the times at which they are to be published."""
+    traffic = Traffic(USERS, SEED, start_ms - 60_000)
+    ticks = []
+    for tick in range(round(seconds / TICK_S)):
+        then = start_ms + round(tick * TICK_S * 1000)
+        records = traffic.batch(round(rate * TICK_S), then, then + round(TICK_S * 1000))
+        ticks.append(routes.route(records))
+    return ticks
+
+
 async def publish(settings: Settings, rate: float, seconds: float) -> Published:
     """Publish at a rate until so many seconds have passed and the broker has everything."""
     lanes: dict[str, dict[int, Lane]] = defaultdict(lambda: defaultdict(lambda: Lane([], [])))
-    config = SyntheticConfig(
-        users=USERS, rate=rate, events=int(rate * seconds), seed=SEED, start_ms=system_clock() - 60_000
-    )
-    routes, publisher = Routes(settings), Publisher(settings)
+    # Made up before the clock runs: what loads the machine beside the pipeline says nothing of it.
+    start_ms = system_clock() + round(AHEAD_S * 1000)
+    ticks = made_up(Routes(settings), rate, seconds, start_ms)
+    publisher = Publisher(settings)
     await publisher.start()
-    began = time.time()
-    async for batch in Synthetic(config).batches():
-        chunks = routes.route(cast("list[SyntheticRecord]", batch.items))
+    gc.freeze()
+    await asyncio.sleep(max(0.0, (start_ms - system_clock()) / 1000))
+    began, started = time.time(), time.monotonic()
+    print(BEGINS, flush=True)
+    for number, chunks in enumerate(ticks, 1):
+        await asyncio.sleep(max(0.0, started + number * TICK_S - time.monotonic()))
         handed = time.time()
         await publisher.publish(chunks)
         for chunk in chunks:
