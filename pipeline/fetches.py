@@ -106,6 +106,10 @@ class Fetched:
     """The position after the last batch."""
     batches: list[Batch]
 
+    def plus(self, other: "Fetched") -> "Fetched":
+        """Return this one and the one that begins where it ends."""
+        return Fetched(self.first, other.end, [*self.batches, *other.batches])
+
     @property
     def size(self) -> int:
         """The bytes of its batches."""

@@ -47,12 +47,17 @@ CATCHUP_INTERVAL_S: Final = 15.0
 DETAILS_A_ROUND: Final = 96
 """Details emitted in a round, of all partitions: they take 150 us each, and must not hold up scores."""
 
+DETAILED_A_ROUND: Final = 2
+"""Partitions that have their turn: one detail of a partition costs a round nearly as much as fifty."""
+
 OVERRUN_S: Final = 0.5
 """After a round that took longer no details are emitted: scores come first."""
 
 ROW_COST_S: Final = 20e-6
 """First guess of what a row's emission costs; then it is measured."""
 
+
+_BETWEEN_S: Final = 0.005
 
 Written = tuple[bytes, bytes | None]
 """Key and value, which is None for a tombstone."""
@@ -93,6 +98,7 @@ class CommitRounds:
         self._round_s = 0.0
         self._failed = False
         self._behind = False
+        self._turn = 0
         self.lag = 0
 
     async def run(self) -> bool:
@@ -131,6 +137,7 @@ class CommitRounds:
         self._failed = True
         plans = await self._run(producer._producer, parts, started, catching_up=catching_up)  # noqa: SLF001
         self._failed = False
+        self._turn += 1
         self._last_round = time.monotonic()
         self._round_s = self._last_round - started
         metrics.ROUND_DURATION.observe(self._round_s)
@@ -172,8 +179,9 @@ class CommitRounds:
                 part.settle()
                 plans.append(self._plan(part, now, limit))
                 writes.append(asyncio.create_task(self._write(producer, plans[-1])))
-                # Each partition is taken at a moment of its own; in between, fetches are folded.
-                await asyncio.sleep(0)
+                # Each partition is taken at a moment of its own; in between, fetches are folded, and what was
+                # planned goes out: the producer needs many turns of the loop to send it and to hear the answer.
+                await asyncio.sleep(_BETWEEN_S)
         finally:
             done = await asyncio.gather(*writes, return_exceptions=True)
         for failure in filter(None, done):
@@ -199,8 +207,7 @@ class CommitRounds:
             cost = (time.monotonic() - before) / emitted
             self._row_cost += 0.2 * (cost - self._row_cost)
         if limit is None and self._round_s < OVERRUN_S:
-            share = max(1, DETAILS_A_ROUND // len(self._table.partitions_held))
-            self._plan_details(plan, emission.details_due(part, now, share), now)
+            self._plan_details(plan, emission.details_due(part, now, self._share_of_details(number)), now)
         self._plan_contributions(plan, np.flatnonzero(planned), now)
         rows = emission.to_save(part, planned)
         # Whose document is not owed has it out when this round is done, if not before.
@@ -217,6 +224,12 @@ class CommitRounds:
         offsets = dict(zip(SOURCES, part.positions.tolist(), strict=True))
         plan.headers = [("offsets", msgspec.json.encode(offsets))]
         return plan
+
+    def _share_of_details(self, number: int) -> int:
+        """Return how many details of a partition a round may make: partitions take turns, a few in each round."""
+        held = sorted(self._table.partitions_held)
+        turn = (held.index(number) - self._turn * DETAILED_A_ROUND) % len(held)
+        return DETAILS_A_ROUND // min(DETAILED_A_ROUND, len(held)) if turn < DETAILED_A_ROUND else 0
 
     def _plan_scores(self, plan: _Plan, due: Due, now: int) -> None:
         part = plan.part

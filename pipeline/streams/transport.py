@@ -9,6 +9,7 @@ Uses names of aiokafka 0.14.0 and faust-streaming 0.15.3 that begin with an unde
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from mode import Service
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
+from pipeline.streams.held import Held
 from pipeline.streams.read_ahead import ReadAhead, Reading
 
 POLL_S = 0.5
@@ -122,12 +124,11 @@ class BatchConsumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Service) -> None:
         readings: asyncio.Queue[tuple[TP, Reading]] = asyncio.Queue(READINGS)
         delivery = asyncio.create_task(self._deliver_all(readings))
+        held = Held(time.monotonic)
         try:
             while not (self.should_stop or fetcher.should_stop):
-                if delivery.done():
-                    delivery.result()
-                for tp, fetched in (await self._next_fetches()).items():
-                    self._taken[tp] = fetched.end
+                fetches = await self._next_fetches(min(POLL_S, held.left()))
+                for tp, fetched in held.take(fetches):
                     await readings.put((tp, self._reader.start(self.app.engagement.source(tp.topic), fetched)))
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
@@ -143,11 +144,15 @@ class BatchConsumer(driver.Consumer):
             self.set_shutdown()
 
     async def _deliver_all(self, readings: "asyncio.Queue[tuple[TP, Reading]]") -> None:
-        while True:
-            tp, reading = await readings.get()
-            await self._deliver(tp, reading if isinstance(reading, Records) else await reading)
+        try:
+            while True:
+                tp, reading = await readings.get()
+                await self._deliver(tp, reading if isinstance(reading, Records) else await reading)
+        except Exception as exc:
+            await self.crash(exc)
+            raise
 
-    async def _next_fetches(self) -> Mapping[TP, Fetched]:
+    async def _next_fetches(self, timeout: float) -> Mapping[TP, Fetched]:  # noqa: ASYNC109 - Faust's own name for it
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         active = self._get_active_partitions()
@@ -155,7 +160,8 @@ class BatchConsumer(driver.Consumer):
         if self.should_stop or not active or not self.app.tables.actives_ready:
             await self.sleep(0.02)
             return {}
-        fetches: Mapping[TP, Fetched] = await self._getmany(active_partitions=active, timeout=POLL_S)
+        fetches: Mapping[TP, Fetched] = await self._getmany(active_partitions=active, timeout=timeout)
+        self._taken.update((tp, fetched.end) for tp, fetched in fetches.items())
         return fetches
 
     async def _deliver(self, tp: TP, records: Records) -> None:

@@ -23,7 +23,6 @@ from pipeline.clock import system_clock
 from pipeline.settings import Settings, get_settings
 from tests.bench.traffic import SEED, USERS
 
-
 TICK_S: Final = 0.01
 """Events are handed over in steps of this time."""
 
