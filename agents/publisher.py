@@ -14,8 +14,8 @@ from pipeline.logs import get_logger
 from pipeline.settings import Settings
 
 LIVE_LINGER_S: Final = 0.05
-"""How long a live agent's record may wait for company: far below the second that a score may take. At 20,000 events/s and
-0.02 s a batch held ten records, and everyone who reads them paid for it."""
+"""How long a live agent's record may wait for company: far below the second that a score may take. At 20,000 events/s
+and 0.02 s a batch held ten records, and everyone who reads them paid for it."""
 BULK_LINGER_S: Final = 0.1
 """The same for a replay at full speed: larger batches are cheaper for everyone who reads them."""
 _FULL: Final = 512

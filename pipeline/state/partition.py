@@ -30,7 +30,7 @@ from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
 from pipeline.state.row_index import RowIndex, RowNames
 from pipeline.state.sections import Section
-from pipeline.state.slabs import ranges
+from pipeline.state.slabs import ranges, sorting
 from pipeline.state.small import SmallRows
 from pipeline.state.sources import IDENTITIES, KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from pipeline.state.spike_rows import SpikeRows
@@ -300,19 +300,25 @@ class Partition:
         unknown = np.flatnonzero(rows < 0)
         if not len(unknown):
             return decoded, rows
-        places = decoded.places[unknown].tolist()
-        keys = [decoded.records.keys[place] or b"" for place in places]
-        fresh = list(dict.fromkeys(keys))
-        bad = {key for key in fresh if not is_user_id(key.decode())}
-        self.add_rows(Packed.of([key for key in fresh if key not in bad] if bad else fresh))
-        rows[unknown] = self.index.find(decoded.keys.select(unknown))
+        bad: set[bytes] = set()
+        while len(unknown):
+            # The first event of each; two users of one digest, which only an attacker makes, take two turns.
+            _, firsts = np.unique(decoded.users[unknown], return_index=True)
+            firsts.sort()
+            keys = [key or b"" for key in decoded.keys.select(unknown[firsts])]
+            fresh = [key for key in keys if is_user_id(key.decode())]
+            bad.update(set(keys).difference(fresh))
+            self.add_rows(Packed.of(fresh))
+            rows[unknown] = self.index.find(decoded.keys.select(unknown))
+            unknown = unknown[rows[unknown] < 0]
+            if bad:
+                unknown = unknown[[key not in bad for key in decoded.keys.select(unknown)]]
         if not bad:
             return decoded, rows
-        for place, key in zip(places, keys, strict=True):
-            if key in bad:
-                refusals.append(
-                    decoded.records.refusal(place, "invalid_user", f"{key.decode()!r} is not network:native-id")
-                )
+        for place in decoded.places[rows < 0].tolist():
+            key = decoded.records.keys[place] or b""
+            detail = f"{key.decode()!r} is not network:native-id"
+            refusals.append(decoded.records.refusal(place, "invalid_user", detail))
         return decoded.take(np.flatnonzero(rows >= 0)), rows[rows >= 0]
 
     def add_rows(self, keys: Packed) -> NDArray[np.int64]:
@@ -410,7 +416,7 @@ class Partition:
             return
         rows, packed = np.concatenate(self._staged_rows), np.concatenate(self._staged)
         self._staged_rows, self._staged, self._waiting = [], [], 0
-        order = np.argsort(rows, kind="stable")
+        order = sorting(rows)
         rows, packed = rows[order], packed.take(order)
         self.spikes.fold(rows, packed, self.as_of // 1000, self._past, self._kept)
         is_small = self.large[rows] < 0
@@ -437,7 +443,7 @@ class Partition:
             return
         rows, counts, units = map(np.concatenate, zip(*self._staged_lines, strict=True))
         self._staged_lines = []
-        order = np.argsort(rows, kind="stable")
+        order = sorting(rows)
         starts = np.cumsum(counts) - counts
         units = units.take(ranges(starts[order], counts[order]))
         self.small_rows.add_lines(rows[order], counts[order], units)
