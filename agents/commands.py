@@ -161,6 +161,32 @@ def nostr(*, relay: list[str] | None = None, broker: str | None = None, redis: s
 
 
 @app.command
+def youtube(*, channel: list[str], broker: str | None = None, redis: str | None = None) -> None:
+    """
+    YouTube: videos, comments, totals of likes and subscribers. Needs CLOUT_YOUTUBE_KEY.
+
+    Parameters
+    ----------
+    channel
+        The id of a channel, UC..; may be given several times.
+    broker
+        Kafka, kafka://host:port; CLOUT_BROKER otherwise.
+    redis
+        Redis, redis://host:port/0; CLOUT_REDIS otherwise.
+    """
+    from agents.launch import live, run
+    from agents.settled import SettledTable
+    from agents.webhooks.comparing import REMEMBERED
+    from agents.youtube.agent import YouTube
+
+    settings = prepared(broker, redis)
+    table = SettledTable(settings.data_dir / "memory" / "youtube-totals.sqlite", REMEMBERED)
+    run(
+        live(YouTube(channel, settings.youtube_key.get_secret_value(), settings.youtube_api, table), settings), settings
+    )
+
+
+@app.command
 def synthetic(
     *,
     rate: str | None = None,

@@ -49,7 +49,8 @@ def webhook(
     """
     from agents.launch import live, run
     from agents.settled import SettledTable
-    from agents.webhooks.agent import REMEMBERED, Webhooks
+    from agents.webhooks.agent import Webhooks
+    from agents.webhooks.comparing import REMEMBERED
     from agents.webhooks.mapping import load_all
 
     settings = prepared(broker, redis)

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """Port that `clout agent webhook` listens on."""
     activitypub_port: int = Field(default=8091, ge=0, le=65535)
     """Port that `clout agent activitypub` listens on."""
+    youtube_key: SecretStr = SecretStr("")
+    """What `clout agent youtube` shows to YouTube: a key of its Data API."""
+    youtube_api: str = "https://www.googleapis.com/youtube/v3"
+    """Where that API is."""
     webmention_port: int = Field(default=8092, ge=0, le=65535)
     """Port that `clout agent webmention` listens on."""
     webmention_sites: list[str] = []

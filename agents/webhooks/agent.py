@@ -2,25 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from functools import partial
 from typing import Final
 
 from agents.deliveries import Deliveries
 from agents.protocol import Batch, Position
 from agents.receiver import Answer, Request, serving
 from agents.settled import SettledTable
-from agents.totals import Totals
 from agents.webhooks.bodies import BodyError, decode
+from agents.webhooks.comparing import Comparing
 from agents.webhooks.leases import Leases
 from agents.webhooks.mapping import Mapping as NetworkMapping
-from agents.webhooks.reading import Body, read
+from agents.webhooks.reading import read
 from agents.webhooks.signing import is_signed, shake_hands, verify_token
 from pipeline.clock import Clock, system_clock
 from pipeline.errors import ConfigError
 from pipeline.logs import get_logger
 
-REMEMBERED: Final = 1_000_000
-"""Totals, and posts that are told of again, that are kept on disk: some 100 MB."""
 _TELL_S: Final = 3_600.0
 
 log = get_logger(__name__)
@@ -68,8 +65,7 @@ class Webhooks:
         self._secrets = secrets
         self._host, self._port = host, port
         self._clock = clock
-        self._table = table
-        self._totals = Totals(table)
+        self._comparing = Comparing(table)
         self._leases = Leases(table)
         self._deliveries = Deliveries()
 
@@ -116,26 +112,8 @@ class Webhooks:
             problem = Answer(400, b"the body is neither JSON nor a feed\n")
             return await self._deliveries.refused("malformed", request, problem)
         batch = read(mapping, body, request.headers, self._clock())
-        self._compare(batch)
+        self._comparing.compare(batch, self._clock())
         return await self._deliveries.stored(batch, request, Answer(200, b"stored\n"))
-
-    def _compare(self, batch: Body) -> None:
-        """Decide what depends on what came before; what is decided is remembered once the broker has it."""
-        now = self._clock()
-        for post in batch.news:
-            if self._table.get(post.id) is not None:
-                batch.skip("known_post")
-                continue
-            self._table.put(post.id, b"")
-            batch.items.append(post)
-        for total in batch.totals:
-            fate = self._totals.read(total, now)
-            if isinstance(fate, str):
-                batch.skip(fate)
-            else:
-                batch.items.extend(fate)
-        if batch.news or batch.totals:
-            batch.settled = partial(self._table.settle, self._table.take())
 
     def _shaken(self, mapping: NetworkMapping, secret: str, request: Request) -> Answer:
         answer = shake_hands(mapping.handshake, secret, request)

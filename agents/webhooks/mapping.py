@@ -58,7 +58,7 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
     undo: Condition = {}
     """With these values it is withdrawn."""
     once: bool = False
-    """Of a post that the network tells of again when it is edited."""
+    """Of what the network tells more than once: a post that is edited, a page of comments."""
     totals: dict[Kind, str] = {}
     """Of a `total`: the path to the number of each kind; `time` is when what is counted was posted."""
     name: str = ""

@@ -27,8 +27,8 @@ class Body(Batch):
 
     totals: list[Total] = field(default_factory=list)
     """Each stands for one event, whose fate is not yet known."""
-    news: list[Post] = field(default_factory=list)
-    """Posts of which the network tells again when they are edited: so is the fate of these."""
+    news: list[Post | Engagement] = field(default_factory=list)
+    """What the network tells more than once, as when a post is edited: so is the fate of these."""
 
 
 _Fate = Item | Total | str
@@ -74,7 +74,7 @@ def _add(mapping: NetworkMapping, rules: Sequence[Rule], scope: Scope, batch: Bo
     for rule, fate in kept:
         if isinstance(fate, Total):
             batch.totals.append(fate)
-        elif rule.once and isinstance(fate, Post):
+        elif rule.once and isinstance(fate, Post | Engagement):
             batch.news.append(fate)
         else:
             batch.items.append(fate)

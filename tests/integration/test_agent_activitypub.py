@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.local.ports import free_port, is_listening
@@ -84,6 +85,23 @@ async def test_activities_count_once_and_can_be_undone_after_a_kill(server: Deli
     events = await all_engagements(cluster.settings)
     assert {(event.id, event.undo) for event in events} == expected
     assert {event.target for event in events} == {"mastodon:me@home.example", "mastodon:bob@home.example"}
+    assert server.agent.stop() == 0
+
+
+async def test_what_was_answered_survives_kills_and_counts_once(server: Delivering, cluster: Cluster) -> None:
+    """A server sends again what had no 202."""
+    expected = set()
+    for round_ in range(3):
+        for number in range(20):
+            actor, note = f"p{number}", f"{NOTE}{round_}"
+            expected.add((f"mastodon:{actor}@{server.peer.name}/like/{note}", False))
+            assert server.send("Like", note, actor) == 202
+        server.agent.kill()
+        server.start()
+        assert server.send("Like", f"{NOTE}{round_}", "p19") == 202, "once more"
+    events = await all_engagements(cluster.settings)
+    assert {(event.id, event.undo) for event in events} == expected
+    assert len({msgspec.json.encode(event) for event in events}) == len(expected), "what is there twice is the same"
     assert server.agent.stop() == 0
 
 

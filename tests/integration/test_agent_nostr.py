@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -94,6 +95,33 @@ async def test_each_event_counts_once_whoever_tells_of_it(cluster: Cluster, rela
     assert await asyncio.to_thread(agent.stop) == 0
     for reason in ("bad_signature", "dislike 1", "malformed", "repeated", "self 1"):
         assert reason in agent.output()
+
+
+async def test_a_killed_agent_loses_and_doubles_nothing(cluster: Cluster, relays: list[RelayPeer]) -> None:
+    """What relays said while it was away they say again, and what is there twice is the same, with the same stamps."""
+    now = system_clock() // 1_000 - 600
+    people = [Person(number) for number in range(10, 30)]
+    expected = set()
+    for round_ in range(3):
+        agent = start(cluster, relays)
+        await listening(relays, round_ + 1)
+        for number in range(200):
+            person, relay = people[number % 20], relays[number % 2]
+            like = person.event(7, now + round_ * 200 + number, [["e", "0" * 64], ["p", ADA.pubkey]], "+")
+            expected.add((f"{person.user}/{like['id']}", False))
+            await relay.say(like)
+            if number == 100:
+                await eventually_async(lambda: begun(cluster), 30, "something was published")
+                agent.kill()
+    agent = start(cluster, relays)
+    events = await logged(cluster, expected)
+    assert len({msgspec.json.encode(event) for event in events}) == len(expected)
+    assert await asyncio.to_thread(agent.stop) == 0
+
+
+async def begun(cluster: Cluster) -> bool:
+    """Tell whether a cursor was saved."""
+    return (cluster.settings.data_dir / "cursors" / "nostr.json").exists()
 
 
 async def test_follow_lists_are_compared_across_a_kill(cluster: Cluster, relays: list[RelayPeer]) -> None:

@@ -113,7 +113,7 @@ async def test_a_video_is_one_post_however_often_it_is_told_of(hub: Hub, cluster
     ids = ("youtube:yt:video:a", "youtube:yt:video:b")
     assert sorted(await posts(cluster)) == [(ids[0], False), (ids[1], False), (ids[1], True)]
     assert hub.agent.stop() == 0
-    assert "bad_signature 1, known_post 1, malformed 1, same_total 1" in hub.agent.output()
+    assert "bad_signature 1, known 1, malformed 1, same_total 1" in hub.agent.output()
 
 
 async def test_totals_are_neither_lost_nor_counted_twice_by_kills(hub: Hub, cluster: Cluster) -> None:
