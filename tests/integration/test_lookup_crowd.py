@@ -113,7 +113,7 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
     steady, restless = [Listener() for _ in range(STEADY)], [Listener() for _ in range(RESTLESS)]
 
     async def run() -> None:
-        stuck = [stuck(serve.port) for _ in range(STUCK)]
+        silent = [stuck(serve.port) for _ in range(STUCK)]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(listener.listen(serve.port)) for listener in steady]
             tasks += [group.create_task(listener.come_and_go(serve.port, draw)) for listener in restless]
@@ -124,7 +124,7 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
             assert _metric(serve, "clout_stream_clients") >= STEADY + STUCK
             for task in tasks:
                 task.cancel()
-        for connection in stuck:
+        for connection in silent:
             connection.close()
 
     asyncio.run(run())
