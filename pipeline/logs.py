@@ -67,6 +67,8 @@ def configure(settings: Settings) -> None:
         # What a library does at every start and stop is its own affair.
         for name in ("faust", "mode", "aiokafka", "pipeline.streams", "httpx", "asyncio"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # It warns of each round that takes longer than the pause between two: the metrics tell that.
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

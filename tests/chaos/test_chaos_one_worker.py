@@ -11,11 +11,11 @@ pytestmark = pytest.mark.integration
 
 
 def kill_again_and_again(trial: Trial, kills: int, *, undone: bool = False) -> None:
-    """SIGKILL the worker at random moments, most of them while it folds, some while it starts or recovers."""
+    """SIGKILL the worker at random moments: first while it folds, as most other times; some while it starts or recovers."""
     with trial.load():
         worker = trial.worker()
-        for _ in range(kills):
-            if trial.nemesis.chance(0.75):
+        for number in range(kills):
+            if number == 0 or trial.nemesis.chance(0.75):
                 trial.wait_until_it_folds(worker)
                 trial.nemesis.moment(0.0, 1.5)
             else:
