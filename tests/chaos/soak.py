@@ -28,6 +28,8 @@ BYTES_AN_ID: Final = 128
 """Of the horizon, at most: 16 bytes a slot, of which up to seven in eight are free after it has grown."""
 SLOPE: Final = (1 << 20) / 600
 """Bytes a second that a process may grow by beside that: 1 MiB in ten minutes."""
+LEAST: Final = 6
+"""Minutes."""
 FILES: Final = 8
 """Open files that come and go."""
 
@@ -97,6 +99,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak")
     parser.add_argument("minutes", type=int)
     minutes = parser.parse_args().minutes
+    if minutes < LEAST:
+        parser.error(f"{LEAST} minutes at least: the second half of them is looked at")
     nemesis, guard = Nemesis(), Guard()
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 def kill_again_and_again(trial: Trial, kills: int, *, undone: bool = False) -> None:
-    """SIGKILL the worker at random moments: first while it folds, as most other times; some while it starts or recovers."""
+    """SIGKILL the worker at random moments: first while it folds, as most times after; sometimes while it starts."""
     with trial.load():
         worker = trial.worker()
         for number in range(kills):
