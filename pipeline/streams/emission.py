@@ -23,10 +23,13 @@ from pipeline.streams.contributions import Contributions
 CHUNK: Final = 16_384
 """Rows looked at in one go: bounds the memory of the features."""
 
-NEWS_AT_ONCE: Final = 2_048
-"""Rows of a partition that a round looks at because they just changed."""
+NEWS_AT_ONCE: Final = 16_384
+"""
+Rows of a partition that a round looks at because they just changed. A row that has to wait is written to the changelog
+once more when its turn comes.
+"""
 
-OTHERS_AT_ONCE: Final = 1_024
+OTHERS_AT_ONCE: Final = 8_192
 """
 The same of those that are owed for longer. After a recovery it may be every row: documents of a million rows at once
 would hold up news for half a minute, the worker's stop too, and take 2 GB.

@@ -7,28 +7,30 @@ Run as `python -m tests.bench.worker NAME`.
 import asyncio
 import sys
 import time
+from typing import Any
 
 import uvloop
 from faust import Worker
 
 from pipeline.logs import configure
 from pipeline.settings import get_settings
-from pipeline.state.partition import Partition
-from pipeline.state.records import Records, Refusal
+from pipeline.state.records import Records
+from pipeline.streams import engagement
 from pipeline.streams.app import create_app
+from pipeline.streams.table import EngagementTable
 from tests.bench.process import usage
 
 
 def mark_first_fold() -> None:
-    """Print when the first batch is about to be folded, and what the start had cost."""
-    fold = Partition.fold
+    """Print when the first fetch is about to be folded, and what the start had cost."""
+    fold = engagement.fold
 
-    def first(part: Partition, source: int, records: Records) -> list[Refusal]:
-        Partition.fold = fold  # type: ignore[method-assign]
+    def first(app: Any, table: EngagementTable, topic: str, number: int, records: Records) -> bool:
+        engagement.fold = fold
         print(f"first fold at {time.monotonic()} after {usage()}", flush=True)
-        return fold(part, source, records)
+        return fold(app, table, topic, number, records)
 
-    Partition.fold = first  # type: ignore[method-assign,assignment]
+    engagement.fold = first
 
 
 if __name__ == "__main__":
