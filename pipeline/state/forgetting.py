@@ -86,7 +86,7 @@ def scrub(part: Partition, actors: Sequence[str]) -> NDArray[np.int64]:
         text = part.small_rows.lines.gather(chunk).tobytes()
         if any(needle in text for needle in needles):
             touched += _scrub_lines(part, chunk, needles)
-    found = np.array(sorted(touched), np.int64)
+    found = np.array(sorted(set(touched)), np.int64)
     part.dirty[found] = True
     return found
 

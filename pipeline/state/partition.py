@@ -43,6 +43,11 @@ SMALL_LIMIT: Final = 64
 EVIDENCE_A_RUN: Final = 16
 """Events of large rows that evidence takes of a run; of more (a replay at full speed) it takes an even sample."""
 
+EVIDENCE_A_SHORT_RUN: Final = 8
+"""The same of a run of fewer than `SHORT_RUN` records: live traffic has hundreds of them in a second."""
+
+SHORT_RUN: Final = 1_000
+
 STAGED: Final = 16_384
 """Events staged before they are applied: many for one array operation, few enough to stay in the processor's cache."""
 
@@ -364,13 +369,14 @@ class Partition:
 
     def _keep_evidence(self, decoded: Scanned, rows: NDArray[np.int64], take: NDArray[np.bool_]) -> None:
         """Take what is text at once: afterwards the records need not wait in memory."""
+        most = EVIDENCE_A_RUN if len(rows) >= SHORT_RUN else EVIDENCE_A_SHORT_RUN
         is_small = self.large[rows] < 0
         small = np.flatnonzero(take & is_small)
         if len(small):
             self._staged_lines.append((rows[small], *lines_of(decoded.buffer, decoded.events.take(small))))
         big = np.flatnonzero(take & ~is_small)
         if len(big):
-            step = -(-len(big) // EVIDENCE_A_RUN)
+            step = -(-len(big) // most)
             big = big[::step]
             seconds = (decoded.times[big] // 1000).tolist()
             lines = told(decoded.buffer, decoded.events.take(big))
@@ -380,7 +386,7 @@ class Partition:
                     self.moments.add(row, line.target, time, step)
         spiking = np.flatnonzero(take & self.spikes.is_collecting[rows])
         if len(spiking):
-            spiking = spiking[:: -(-len(spiking) // EVIDENCE_A_RUN)]
+            spiking = spiking[:: -(-len(spiking) // most)]
             lines = told(decoded.buffer, decoded.events.take(spiking))
             for row, line in zip(rows[spiking].tolist(), lines, strict=True):
                 self.spikes.name(row, line)

@@ -163,14 +163,17 @@ class SpikeRows:
             worth_it |= np.isin(rows, list(self.told))
         if self._written:
             self._written.difference_update(rows.tolist())
-        for place in np.flatnonzero(worth_it).tolist():
-            row, number = int(rows[place]), int(watch[place])
+        places = np.flatnonzero(worth_it)
+        watched = watch[places].astype(np.int64)
+        watches = iter(spikes.watches.written(watched[watched >= 0]))
+        columns = (places, rows[places], watched, empty_at[places])
+        for place, row, number, empty in zip(*(column.tolist() for column in columns), strict=True):
             burst, told = self._bursts.get(row), self.told.get(row, [])
             if told:
                 self._written.add(row)
             section = _Section(
-                int(empty_at[place]),
-                spikes.watches.written(number) if number >= 0 else None,
+                empty,
+                next(watches) if number >= 0 else None,
                 spikes.open.get(number),
                 burst.written() if burst else None,
                 told,

@@ -27,6 +27,15 @@ _HOURS_RATED: Final = 16
 """Hours whose baseline is kept, once it is computed: as many as one run of events may span, and some."""
 
 
+_WIDTHS: Final = (1, 2, 4)
+"""Bytes that an hour's count takes .."""
+
+_LARGEST: Final = np.array([(1 << 8 * width) - 1 for width in _WIDTHS])
+""".. and the greatest that fits."""
+
+_PAIR_BYTES: Final = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What n rows had before they were watched."""
@@ -159,16 +168,25 @@ class Watches:
         self._free += watch.tolist()
         self.entries = self.entries.take(~np.isin(self.entries.watch, watch))
 
-    def written(self, watch: int) -> Watch:
-        """Return a watch as the changelog holds it."""
-        first, end = np.searchsorted(self.entries.watch, [watch, watch + 1])
+    def written(self, watch: Ints) -> list[Watch]:
+        """Return watches as the changelog holds them."""
+        held = self.entries
+        spans = [(place * _PAIR_BYTES).tolist() for place in np.searchsorted(held.watch, (watch, watch + 1))]
+        pairs = np.stack((held.bins, held.counts), axis=1).tobytes()
         hours = self.hours[watch]
-        width = np.min_scalar_type(int(hours.max()))
-        columns = (self.head, self.since, self.last, self.quiet, self.rolled)
-        head, since, last, quiet, rolled = (int(column[watch]) for column in columns)
-        pairs = np.stack((self.entries.bins[first:end], self.entries.counts[first:end]), axis=1)
-        base = self.base[watch].tolist()
-        return Watch(head, since, last, quiet, rolled, base, hours.astype(width).tobytes(), pairs.tobytes())
+        widest = hours.max(axis=1, initial=0)
+        # Of each width the bytes of all rows, as few have wide ones.
+        rings = [hours.astype(f"<u{width}").tobytes() for width in _WIDTHS]
+        width = np.searchsorted(_LARGEST, widest).tolist()
+        columns = [column[watch].tolist() for column in (self.head, self.since, self.last, self.quiet, self.rolled)]
+        made = []
+        for place, (head, since, last, quiet, rolled, base, first, end) in enumerate(
+            zip(*columns, self.base[watch].tolist(), *spans, strict=True)
+        ):
+            size = _WIDTHS[width[place]] * HOURS
+            ring = rings[width[place]][place * size : (place + 1) * size]
+            made.append(Watch(head, since, last, quiet, rolled, base, ring, pairs[first:end]))
+        return made
 
     def read(self, row: int, written: Watch) -> int:
         """
