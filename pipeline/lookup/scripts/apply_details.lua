@@ -19,6 +19,16 @@ local function version_of(document)
   return start and tonumber(match(document, '^%s*(%d+)', start + 10)) or -1
 end
 
+local function time_of(document)
+  return tonumber(match(document, '"time":(%d+)')) or -1
+end
+
+-- Of one version the later counts: when a user is forgotten, others' details change without an event.
+local function is_newer(document, version, old)
+  local held = version_of(old)
+  return held < version or (held == version and time_of(old) < time_of(document))
+end
+
 local function decoded_actors(document)
   local counts = {}
   local ok, details = pcall(cjson.decode, document)
@@ -73,7 +83,7 @@ local function apply(i)
   local key = 'clout:details:' .. user
   local old = call('GET', key)
   if document == '' and not old then return '0' end
-  if document ~= '' and old and version_of(old) >= tonumber(version) then return '0' end
+  if document ~= '' and old and not is_newer(document, tonumber(version), old) then return '0' end
   local before = old and actors_of(old) or {}
   for actor = first + 1, at, 2 do
     local name, times = ARGV[actor], ARGV[actor + 1]
