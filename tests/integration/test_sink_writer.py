@@ -155,6 +155,17 @@ async def test_a_tombstone_deletes_all_of_a_user(redis: Redis, writer: Writer) -
     assert (await changes(redis))[-1] == {"gone": "x:user"}
 
 
+async def test_of_one_version_the_later_details_count(redis: Redis, writer: Writer) -> None:
+    """They change without an event when somebody whom they name is forgotten; what is read again changes nothing."""
+    before = details_bytes("x:u", {"x:gone": 1, "x:a": 1}, 7)
+    after = details_bytes("x:u", {"x:a": 1}, 7, time=1_783_175_899_000)
+    assert await write(writer, before, outlet=DETAILS) == b"1"
+    assert await write(writer, after, position=1, outlet=DETAILS) == b"1"
+    assert await write(writer, before, after, position=2, outlet=DETAILS) == b"0"
+    assert await redis.get(keys.details("x:u")) == after
+    assert not await redis.exists(keys.influencers("x:gone"))
+
+
 async def test_details_are_inverted(redis: Redis, writer: Writer) -> None:
     """Whoever a user's details name has the user among those engaged with, until they name them no longer."""
     await write(writer, details_bytes("x:u", {"x:a": 5, "x:b": 2}, 1), outlet=DETAILS)

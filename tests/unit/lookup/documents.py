@@ -52,7 +52,9 @@ def score_bytes(user: str, score: float = 50.0, version: int = 1, **changes: Any
     return msgspec.json.encode(score_document(user, score, version, **changes))
 
 
-def details_bytes(user: str, actors: dict[str, int], version: int = 1, tags: Sequence[str] = ()) -> bytes:
+def details_bytes(
+    user: str, actors: dict[str, int], version: int = 1, tags: Sequence[str] = (), time: int = 1_783_175_888_085
+) -> bytes:
     """Return the value of a record of `clout.details`."""
     return msgspec.json.encode(
         Details(
@@ -62,7 +64,7 @@ def details_bytes(user: str, actors: dict[str, int], version: int = 1, tags: Seq
             tags=[TopTag(tag, 1) for tag in tags],
             contributions=[],
             version=version,
-            time=1_783_175_888_085,
+            time=time,
             as_of=1_783_175_888_000,
         )
     )
