@@ -129,4 +129,5 @@ def _newest(writes: Iterator[tuple[int, Write]], tally: Tally) -> list[tuple[int
 
 
 def _replaces(write: Write, standing: Write) -> bool:
-    return write.version is None or standing.version is None or write.version > standing.version
+    # Of one version the later record counts: details change without an event when somebody they name is forgotten.
+    return write.version is None or standing.version is None or write.version >= standing.version

@@ -67,6 +67,14 @@ def test_a_late_older_version_does_not_hide_a_newer_one() -> None:
     assert found[0].ranges == [Range("scores/0", 0, 2)]
 
 
+def test_of_one_version_the_later_record_counts() -> None:
+    """In whatever fetch: details change without an event when somebody they name is forgotten."""
+    named, scrubbed = details_bytes("x:u", {"x:gone": 1}, 7), details_bytes("x:u", {}, 7, time=1_783_175_899_000)
+    (found,), tally = plan(batch(records(named, scrubbed), outlet=DETAILS))
+    assert [write.columns[2] for write in found.writes] == [scrubbed]
+    assert tally.superseded == 1
+
+
 def test_a_tombstone_replaces_what_was_before_it() -> None:
     """The key says whose score ends."""
     found, _ = plan(batch(records(score_bytes("x:user"), None)))
