@@ -148,9 +148,8 @@ class BatchConsumer(driver.Consumer):
             while True:
                 tp, reading = await readings.get()
                 await self._deliver(tp, reading if isinstance(reading, Records) else await reading)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - nobody waits for this task: the worker must hear of it
             await self.crash(exc)
-            raise
 
     async def _next_fetches(self, timeout: float) -> Mapping[TP, Fetched]:  # noqa: ASYNC109 - Faust's own name for it
         if not self.flow_active:
