@@ -6,6 +6,7 @@ from typing import Literal
 from cyclopts import App
 
 from agents import receivers
+from agents.format_name import FormatName
 from agents.options import prepared
 from pipeline.errors import ConfigError
 
@@ -19,19 +20,7 @@ app.command(receivers.webmention)
 def replay(
     file: Path,
     *,
-    format: Literal[  # noqa: A002 - the option's name is a contract
-        "csv",
-        "facebook",
-        "gharchive",
-        "googleplus",
-        "higgs",
-        "instagram",
-        "jetstream",
-        "klout",
-        "ndjson",
-        "parquet",
-        "twitter",
-    ],
+    format: FormatName,  # noqa: A002 - the option's name is a contract
     speed: str = "max",
     shift: bool = False,
     limit: int | None = None,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agents.cursor import CursorFile
-from agents.formats import FormatName
+from agents.format_name import FormatName
 from agents.protocol import Position
 from agents.replay import Replay, ReplayConfig
 from agents.tally import Tally

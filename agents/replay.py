@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from agents.cursor import CursorFile
-from agents.formats import FormatName, open_source
+from agents.format_name import FormatName
+from agents.formats import open_source
 from agents.formats.source import Source
 from agents.pace import Pace
 from agents.protocol import Batch, Position

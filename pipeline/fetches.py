@@ -2,9 +2,9 @@
 From a fetch response to columns, a Kafka record batch at a time.
 
 Stock aiokafka builds a `ConsumerRecord` of eleven fields for each record (2.6 us), and its batches an object, a key and
-a value (0.3 us). Here a compiled loop walks over a batch's bytes and notes where keys and values are. The consumer's
-thread looks at the batches' headers only; the records themselves are parsed by the thread that folds them, so that the
-two do not fight for the interpreter's lock.
+a value (0.3 us). Here a compiled loop walks over a batch's bytes and notes where keys and values are. Whoever takes a
+fetch looks at the batches' headers only; the records themselves are parsed where they are wanted, in another thread of
+the worker's.
 
 Uses names of aiokafka 0.14.0 that begin with an underscore: the version is pinned for that reason.
 """

@@ -70,21 +70,9 @@ def read(archive: Archive) -> Iterator[Entry]:
     owner = document(archive, r"profile_information\.json", ProfileDocument, expected).profile_v2
     name = mended(owner.name.full_name)
     totals = Totals()
-
-    def profile(time: int) -> Profile:
-        url = owner.profile_uri and owner.profile_uri[:TEXT_LIMIT]
-        return Profile(
-            _user(name),
-            "facebook",
-            time,
-            name=name[:TEXT_LIMIT],
-            url=url,
-            followers=totals.followers,
-            following=totals.following,
-            posts=totals.posts,
-        )
-
-    yield from last_of_all(_Reader(name, totals).entries(archive), profile)
+    url = owner.profile_uri and owner.profile_uri[:TEXT_LIMIT]
+    profile = Profile(_user(name), "facebook", 0, name=name[:TEXT_LIMIT], url=url)
+    yield from last_of_all(_Reader(name, totals).entries(archive), profile, totals)
 
 
 class _Reader:

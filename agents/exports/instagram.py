@@ -90,20 +90,8 @@ def read(archive: Archive) -> Iterator[Entry]:
         )
     name = mended(said.get("Name", Value()).value)[:TEXT_LIMIT] or None
     totals = Totals()
-
-    def profile(time: int) -> Profile:
-        return Profile(
-            _user(username),
-            "instagram",
-            time,
-            name=name,
-            handle=username,
-            followers=totals.followers,
-            following=totals.following,
-            posts=totals.posts,
-        )
-
-    yield from last_of_all(_Reader(username, totals).entries(archive), profile)
+    profile = Profile(_user(username), "instagram", 0, name=name, handle=username)
+    yield from last_of_all(_Reader(username, totals).entries(archive), profile, totals)
 
 
 class _Reader:

@@ -1,7 +1,7 @@
 """An export as a source: all documents are read and checked first, then their entries follow in the order of time."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -80,7 +80,7 @@ class Totals:
     posts: int = 0
 
 
-def last_of_all(entries: Iterable[Entry], profile: Callable[[int], Profile]) -> Iterator[Entry]:
+def last_of_all(entries: Iterable[Entry], profile: Profile, totals: Totals) -> Iterator[Entry]:
     """Yield entries, and behind them the profile as of the newest: an export says how things are when it is made."""
     newest, now = 0, system_clock()
     for entry in entries:
@@ -88,7 +88,7 @@ def last_of_all(entries: Iterable[Entry], profile: Callable[[int], Profile]) -> 
             newest = entry[0]
         yield entry
     if newest:
-        yield newest, [profile(newest)]
+        yield newest, [msgspec.structs.replace(profile, time=newest, **asdict(totals))]
 
 
 def _time(entry: Entry) -> int:

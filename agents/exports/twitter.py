@@ -81,22 +81,9 @@ def read(archive: Archive) -> Iterator[Entry]:
     """Yield what an archive holds."""
     owner = _owner(archive)
     totals = Totals()
-    found = _entries(archive, f"twitter:{owner.accountId}", totals)
-
-    def profile(time: int) -> Profile:
-        name = owner.accountDisplayName[:TEXT_LIMIT] or None
-        return Profile(
-            f"twitter:{owner.accountId}",
-            "twitter",
-            time,
-            name=name,
-            handle=owner.username,
-            followers=totals.followers,
-            following=totals.following,
-            posts=totals.posts,
-        )
-
-    yield from last_of_all(found, profile)
+    user, name = f"twitter:{owner.accountId}", owner.accountDisplayName[:TEXT_LIMIT] or None
+    profile = Profile(user, "twitter", 0, name=name, handle=owner.username)
+    yield from last_of_all(_entries(archive, user, totals), profile, totals)
 
 
 def _entries(archive: Archive, owner: str, totals: Totals) -> Iterator[Entry]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from agents.exports import EXPORTS
 from agents.exports.source import ExportSource
+from agents.format_name import FormatName
 from agents.formats.base import Format
 from agents.formats.gharchive import GhArchive
 from agents.formats.higgs import Higgs
@@ -17,20 +18,6 @@ from agents.formats.parquet import ParquetSource
 from agents.formats.source import LineSource, Source
 from agents.formats.table import Table
 from agents.span import Span
-
-FormatName = Literal[
-    "csv",
-    "facebook",
-    "gharchive",
-    "googleplus",
-    "higgs",
-    "instagram",
-    "jetstream",
-    "klout",
-    "ndjson",
-    "parquet",
-    "twitter",
-]
 
 FORMATS: Final[dict[str, Callable[[Span], Format]]] = {
     "csv": Table,

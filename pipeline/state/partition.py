@@ -305,19 +305,10 @@ class Partition:
         unknown = np.flatnonzero(rows < 0)
         if not len(unknown):
             return decoded, rows
-        bad: set[bytes] = set()
-        while len(unknown):
-            # The first event of each; two users of one digest, which only an attacker makes, take two turns.
-            _, firsts = np.unique(decoded.users[unknown], return_index=True)
-            firsts.sort()
-            keys = [key or b"" for key in decoded.keys.select(unknown[firsts])]
-            fresh = [key for key in keys if is_user_id(key.decode())]
-            bad.update(set(keys).difference(fresh))
-            self.add_rows(Packed.of(fresh))
-            rows[unknown] = self.index.find(decoded.keys.select(unknown))
-            unknown = unknown[rows[unknown] < 0]
-            if bad:
-                unknown = unknown[[key not in bad for key in decoded.keys.select(unknown)]]
+        fresh = decoded.keys.select(unknown)
+        bad = {key for key in set(fresh) if not is_user_id((key or b"").decode())}
+        good = np.array([key not in bad for key in fresh], np.bool_)
+        rows[unknown[good]] = self.add_rows(fresh.select(np.flatnonzero(good)))
         if not bad:
             return decoded, rows
         for place in decoded.places[rows < 0].tolist():

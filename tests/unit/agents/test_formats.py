@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.formats import FORMATS, FormatName
+from agents.format_name import FormatName
+from agents.formats import FORMATS
 from agents.formats.base import BadLineError
 from agents.formats.higgs import Higgs
 from agents.formats.jetstream import Jetstream
