@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port
 from pipeline.settings import Settings
 from tests.bench.process import peak_bytes, usage
 from tests.bench.traffic import publish
 from tests.support.cluster import Cluster, Logged
+from tests.support.ports import free_port
 
 EVENTS = 2_000_000
 PLAIN_EVENTS = 10_000

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from pipeline.settings import Settings
 from tests.bench.process import peak_bytes, usage
 from tests.support.cluster import Broker, Cluster, Logged, Valkey
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.topics import all_engagements
 
 RATE: Final = 5_000

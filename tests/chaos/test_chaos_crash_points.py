@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from pipeline.local.ports import free_port
 from tests.chaos.crashing_worker import POINTS
 from tests.chaos.trial import Trial
 from tests.support.cluster import Logged
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -5,13 +5,13 @@ import urllib.request
 
 import pytest
 
-from pipeline.local.ports import free_port
 from tests.chaos.test_chaos_redis import equals_the_log, wait_until_it_stores
 from tests.chaos.trial import Trial
 from tests.support.cluster import Role
 from tests.support.eventually import eventually
 from tests.support.kafka import Kafka
 from tests.support.observed import metrics
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(400)]

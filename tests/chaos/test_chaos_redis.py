@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from pipeline.local.ports import free_port
 from pipeline.replay import run as fold_the_log
 from tests.chaos.test_chaos_network import answers_lost, away, silent, storm
 from tests.chaos.trial import Trial
@@ -12,6 +11,7 @@ from tests.support.cluster import Role, Valkey
 from tests.support.eventually import eventually
 from tests.support.nemesis import Nemesis
 from tests.support.observed import metrics
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
 from tests.support.peers.fediverse import FediversePeer
+from tests.support.ports import free_port
 from tests.support.topics import all_engagements
 
 pytestmark = pytest.mark.integration

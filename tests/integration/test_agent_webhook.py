@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from tests.support.cluster import Broker, Cluster, Logged
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.topics import all_engagements
 
 pytestmark = pytest.mark.integration

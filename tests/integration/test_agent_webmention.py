@@ -7,11 +7,12 @@ import httpx
 import msgspec
 import pytest
 
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from schemas import Engagement, Profile
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually, eventually_async
 from tests.support.peers.blog import BlogPeer
+from tests.support.ports import free_port
 from tests.support.topics import all_engagements, read_topic
 
 pytestmark = pytest.mark.integration

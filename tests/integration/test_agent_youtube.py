@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from agents.webhooks.signing import verify_token
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from schemas import Post
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.topics import all_engagements, read_topic
 
 pytestmark = pytest.mark.integration

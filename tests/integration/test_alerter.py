@@ -14,7 +14,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from pipeline.kafka import client_options
-from pipeline.local.ports import free_port
 from pipeline.lookup import keys
 from pipeline.lookup.alerts.run import run
 from pipeline.lookup.connection import connect
@@ -28,6 +27,7 @@ from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually, eventually_async
 from tests.support.keys import client_with, create_key, make_key
 from tests.support.mailbox import mailbox
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver, receiver
 from tests.unit.lookup.documents import score_bytes
 

@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from pipeline.doctor import Finding, describe, doctor, examine
-from pipeline.local.ports import free_port
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,6 @@ import pytest
 from agents.publisher import Publisher
 from agents.routes import Routes
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port
 from pipeline.settings import Settings
 from schemas import Engagement
 from tests.support.cluster import Cluster, Logged
@@ -21,6 +20,7 @@ from tests.support.history import counted, held_by_reader
 from tests.support.ledger import Counts, Ledger
 from tests.support.load import Load
 from tests.support.observed import read_scores
+from tests.support.ports import free_port
 from tests.support.settings import make_settings
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port
 from tests.support.cluster import Cluster, Logged, is_alive
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.settings import make_settings
 
 pytestmark = pytest.mark.integration

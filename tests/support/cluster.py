@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from pipeline.local.broker import broker_command, broker_environment, broker_is_ready
 from pipeline.local.child import Child, stop_all
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port
 from pipeline.local.roles import ROLES, answers
 from pipeline.local.valkey import valkey_command, valkey_environment, valkey_is_ready
 from pipeline.settings import Settings
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -17,10 +17,11 @@ import pytest
 
 from pipeline.kafka import client_options
 from pipeline.local.guard import Guard
-from pipeline.local.ports import free_port, is_listening
+from pipeline.local.ports import is_listening
 from pipeline.settings import Settings
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.settings import make_settings
 
 VERSION: Final = "4.1.1"

@@ -9,7 +9,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from pipeline.local.ports import LOOPBACK, free_port
+from pipeline.local.ports import LOOPBACK
+from tests.support.ports import free_port
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.local.ports import free_port
 from pipeline.settings import Settings
+from tests.support.ports import free_port
 
 _numbers = itertools.count(1)
 

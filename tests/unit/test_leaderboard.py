@@ -7,9 +7,9 @@ import msgspec
 from rich.console import Console
 
 from pipeline.local.leaderboard import Leaderboard, leaderboard_table
-from pipeline.local.ports import free_port
 from schemas import ScoreDocument
 from schemas.generate import EXAMPLES
+from tests.support.ports import free_port
 
 
 def document(example: Path, **changes: object) -> ScoreDocument:

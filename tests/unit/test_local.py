@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.local.ports import free_port
 from pipeline.local.services import Plan, make_plan
 from pipeline.settings import Settings
+from tests.support.ports import free_port
 
 
 def settings(**changes: object) -> Settings:
