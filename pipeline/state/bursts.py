@@ -1,5 +1,8 @@
 """What a spike is made of: engagements by kind, and who stands behind them."""
 
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final, Self
 
 import msgspec
@@ -34,34 +37,33 @@ class Burst:
     def __init__(self, began: int) -> None:
         self.began = began
         """Seconds."""
-        self.kinds = np.zeros(4, np.int64)
+        self.kinds = [0] * 4
         self.evidence = Evidence()
         """Which actors and posts, as far as their text was at hand."""
-        self._signs = np.zeros(3, np.int64)
-        self._actors: set[int] = set()
+        self._signs = [0] * 3
+        self._actors = array("Q")
+        """Their digests, sorted: as they are written."""
 
-    def add(self, events: NDArray[np.void]) -> None:
-        """Add engagements; those before the beginning do not count."""
-        events = events[events["time"].astype(np.int64) >= self.began]
-        self.kinds += np.bincount(events["kind"], minlength=4)
-        nth, age = events["nth"], events["age"]
-        busy = (nth > BUSY_ACTIONS) & (nth != NTH_UNKNOWN)
-        fresh = (age > 0) & (age <= FRESH_DAYS)
-        self._signs += [np.count_nonzero(sign) for sign in (busy, fresh, age > 0)]
-        if len(self._actors) < ACTORS_KEPT:
-            self._actors.update(events["actor"].tolist()[: ACTORS_KEPT - len(self._actors)])
+    def add(self, kinds: list[int], signs: list[int], actors: list[int]) -> None:
+        """Add engagements since the beginning, as `tallied` counted them."""
+        self.kinds = [one + more for one, more in zip(self.kinds, kinds, strict=True)]
+        self._signs = [one + more for one, more in zip(self._signs, signs, strict=True)]
+        known = self._actors
+        for actor in actors[: ACTORS_KEPT - len(known)]:
+            at = bisect_left(known, actor)
+            if at == len(known) or known[at] != actor:
+                known.insert(at, actor)
 
     def suspicions(self) -> list[str]:
         """Return why it looks bought, in words."""
-        engagements = int(self.kinds.sum())
-        busy, fresh, aged = self._signs.tolist()
+        engagements = sum(self.kinds)
+        busy, fresh, aged = self._signs
         distinct = len(self._actors) if len(self._actors) < ACTORS_KEPT else engagements
         return bursts.suspicions(BurstActors(engagements, busy, fresh, aged, distinct))
 
     def written(self) -> Written:
         """Return it as the changelog holds it."""
-        actors = np.array(sorted(self._actors), np.uint64).tobytes()
-        return Written(self.began, self.kinds.tolist(), self._signs.tolist(), actors, self.evidence.encode())
+        return Written(self.began, self.kinds, self._signs, self._actors.tobytes(), self.evidence.encode())
 
     @classmethod
     def read(cls, written: Written) -> Self:
@@ -72,8 +74,40 @@ class Burst:
             ValueError: It cannot be read.
         """
         burst = cls(written.began)
-        burst.kinds[:] = written.kinds
-        burst._signs[:] = written.signs
-        burst._actors = set(np.frombuffer(written.actors, np.uint64).tolist())
+        if len(written.kinds) != len(burst.kinds) or len(written.signs) != len(burst._signs):
+            raise ValueError(f"a burst has {len(written.kinds)} kinds and {len(written.signs)} signs")
+        burst.kinds, burst._signs = written.kinds, written.signs
+        burst._actors = array("Q", written.actors)
         burst.evidence = Evidence.decode(written.evidence)
         return burst
+
+
+def tallied(
+    rows: NDArray[np.int64], events: NDArray[np.void], began: NDArray[np.int64]
+) -> Iterator[tuple[int, list[int], list[int], list[int]]]:
+    """
+    Count engagements by row; those before the beginning of a row's burst do not count.
+
+    Args:
+        rows: [m], rising.
+        events: `EVENT` [m].
+        began: [m], seconds.
+
+    Yields:
+        A row, its engagements by kind, those that bear each sign, and the actors of all.
+    """
+    counted = np.flatnonzero(events["time"] >= began)
+    if not len(counted):
+        return
+    rows, events = rows[counted], events.take(counted)
+    nth, age = events["nth"], events["age"]
+    marks = np.empty((len(rows), 7), np.int64)
+    marks[:, :4] = events["kind"][:, None] == np.arange(4)
+    marks[:, 4] = (nth > BUSY_ACTIONS) & (nth != NTH_UNKNOWN)
+    marks[:, 5] = (age > 0) & (age <= FRESH_DAYS)
+    marks[:, 6] = age > 0
+    start = np.flatnonzero(np.diff(rows, prepend=-1))
+    sums = np.add.reduceat(marks, start).tolist()
+    actors, ends = events["actor"].tolist(), [*start[1:].tolist(), len(rows)]
+    for row, first, end, each in zip(rows[start].tolist(), start.tolist(), ends, sums, strict=True):
+        yield row, each[:4], each[4:], actors[first:end]

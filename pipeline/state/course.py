@@ -1,7 +1,7 @@
 """The course of one row's spike: from its opening through its levels to its end."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import msgspec
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.scoring import spikes
 from pipeline.scoring.spikes import BIN_SECONDS, BINS_AN_HOUR, Evidence, Ints, SpikeConfig
-from pipeline.state.watches import HELD
+from pipeline.state.watches import HELD, Entries
 
 RATE_BINS: Final = 60 // BIN_SECONDS
 """A spike's rate is that of the last minute."""
@@ -20,10 +20,13 @@ _EXIT: Final = 2.0
 """A rise goes on while something is above so many times the baseline (`spikes.RATIO_HELD` opens it) .."""
 _EXIT_BINS: Final = 24
 """.. over two minutes .."""
+_EXIT_HOURS: Final = _EXIT_BINS / BINS_AN_HOUR
 _EXIT_LEAST: Final = 3
 """.. and so many engagements."""
 _BACK: Final = 0.5
 """A drop is over when this share of the baseline is back over two minutes."""
+
+_BIN_BITS: Final = 40
 
 Status = Literal["open", "grown", "closed"]
 Direction = Literal["rise", "drop"]
@@ -52,10 +55,64 @@ class Open(msgspec.Struct, array_like=True, gc=False):
     """The newest bin in which it still went on."""
     level: int
 
+    def merely_lasts(self, config: SpikeConfig, newest: int, kept_up: int, evidence: int) -> bool:
+        """
+        Tell whether a rise neither ends nor grows by what was read, and if so, note how long it has lasted.
+
+        Args:
+            config: The deployment's.
+            newest: The newest bin.
+            kept_up: The newest bin after which it goes on.
+            evidence: The greatest after any bin.
+        """
+        is_calm = newest <= self.hot + config.cooldown and spikes.level(evidence, config.threshold) <= self.level
+        if self.direction == "drop" or not is_calm:
+            return False
+        self.hot = max(self.hot, kept_up)
+        return True
+
     def change(self, row: int, status: Status, at: int, rate: float, baseline: float) -> Change:
         """Return what is told of it when it reaches a status."""
         began, time = self.began * BIN_SECONDS, at * BIN_SECONDS
         return Change(row, status, self.direction, began, self.level, time, rate, baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """The bins of one or more rows as a course reads them: columns of m entries, sorted by row and bin."""
+
+    bins: Ints
+    counts: Ints
+    rates: NDArray[np.float64]
+    """[m, 3], the baseline's expected, high and low, engagements per hour."""
+    evidence: Evidence
+    """After each bin."""
+    crossed: NDArray[np.bool_]
+    """Where it suffices to open a spike."""
+    minute: Ints
+    """Engagements in the last minute up to each .."""
+    within: Ints
+    """.. and in the time that decides whether a spike goes on."""
+
+    @classmethod
+    def of(cls, entries: Entries, rates: NDArray[np.float64], evidence: Evidence, crossed: NDArray[np.bool_]) -> Self:
+        """Return counted bins with the engagements in the time before each."""
+        key, total = entries.watch << _BIN_BITS | entries.bins, np.cumsum(entries.counts)
+        before = total - entries.counts
+        minute, within = (total - before[np.searchsorted(key, key - width + 1)] for width in (RATE_BINS, _EXIT_BINS))
+        return cls(entries.bins, entries.counts, rates, evidence, crossed, minute, within)
+
+    def part(self, where: slice) -> "Bins":
+        """Return some of them."""
+        evidence = Evidence(self.evidence.sums[where], self.evidence.began[where], self.evidence.counted[where])
+        columns = (self.bins[where], self.counts[where], self.rates[where], evidence, self.crossed[where])
+        return Bins(*columns, self.minute[where], self.within[where])
+
+    @property
+    def keeps_up(self) -> NDArray[np.bool_]:
+        """[m], after which bins a rise goes on."""
+        least: NDArray[np.bool_] = self.within >= np.maximum(_EXIT * self.rates[:, 1] * _EXIT_HOURS, _EXIT_LEAST)
+        return least
 
 
 class Course:
@@ -68,41 +125,30 @@ class Course:
         self.spike = spike
         self.changes: list[Change] = []
 
-    def follow(
-        self, bins: Ints, counts: Ints, rates: NDArray[np.float64], evidence: Evidence, crossed: NDArray[np.bool_]
-    ) -> int | None:
+    def follow(self, read: Bins) -> int | None:
         """
-        Read m bins.
-
-        Args:
-            bins: [m], rising.
-            counts: [m]
-            rates: [m, 3], the baseline's expected, high and low, engagements per hour.
-            evidence: After each bin.
-            crossed: [m], where it suffices to open a spike.
+        Read a row's bins.
 
         Returns:
             The bin at which a rise ended: what comes after it is not read.
         """
-        within = _counts_within(bins, counts, _EXIT_BINS)
-        minute = _counts_within(bins, counts, RATE_BINS).tolist()
-        expected: list[float] = rates[:, 0].tolist()
-        scale = _EXIT_BINS / BINS_AN_HOUR
+        minute: list[int] = read.minute.tolist()
+        expected: list[float] = read.rates[:, 0].tolist()
         if self.spike is not None and self.spike.direction == "drop":
-            back = within >= np.maximum(_BACK * rates[:, 0] * scale, _EXIT_LEAST)
-            back &= bins > self.spike.began
+            back = read.within >= np.maximum(_BACK * read.rates[:, 0] * _EXIT_HOURS, _EXIT_LEAST)
+            back &= read.bins > self.spike.began
             if not back.any():
                 return None
             place = int(back.argmax())
-            self._tell("closed", int(bins[place]), minute[place], expected[place])
+            self._tell("closed", int(read.bins[place]), minute[place], expected[place])
             self.spike = None
             return None
-        goes_on = (within >= np.maximum(_EXIT * rates[:, 1] * scale, _EXIT_LEAST)).tolist()
-        began, sums, opens = evidence.began.tolist(), evidence.sums.tolist(), crossed.tolist()
-        for place, at in enumerate(bins.tolist()):
+        began, sums, opens = read.evidence.began.tolist(), read.evidence.sums.tolist(), read.crossed.tolist()
+        keeps_up = read.keeps_up.tolist()
+        for place, at in enumerate(read.bins.tolist()):
             spike = self.spike
             if spike is None:
-                if opens[place] and self._holds(bins, counts, place, began[place], rates[place, 1], sums[place]):
+                if opens[place] and self._holds(read, place, began[place], sums[place]):
                     level = spikes.level(sums[place], self._config.threshold)
                     self.spike = Open("rise", began[place], at, level)
                     self._tell("open", at, minute[place], expected[place])
@@ -116,17 +162,18 @@ class Course:
             if level > spike.level:
                 spike.level = level
                 self._tell("grown", at, minute[place], expected[place])
-            if goes_on[place] and at > spike.hot:
+            if keeps_up[place] and at > spike.hot:
                 spike.hot = at
         return None
 
-    def _holds(self, bins: Ints, counts: Ints, place: int, began: int, high: float, evidence: int) -> bool:
+    def _holds(self, read: Bins, place: int, began: int, evidence: int) -> bool:
         """Tell whether a rise stands out from the minutes before it, which may be busier than the hour is."""
+        bins, high = read.bins, float(read.rates[place, 1])
         since = max(int(bins[place]) - HELD, self._since)
         minutes = began - since - 1
         if minutes < _CALM_BINS:
             return True
-        before = int(counts[(bins > since) & (bins < began)].sum())
+        before = int(read.counts[(bins > since) & (bins < began)].sum())
         rate = before / minutes * BINS_AN_HOUR
         lost = spikes.charged(high, rate, int(bins[place]) - began + 1)
         return evidence - lost >= int(self._config.thresholds(np.array(max(high, rate))))
@@ -134,10 +181,3 @@ class Course:
     def _tell(self, status: Status, at: int, rate: int, expected: float) -> None:
         assert self.spike is not None
         self.changes.append(self.spike.change(self._row, status, at, float(rate), expected / 60))
-
-
-def _counts_within(bins: Ints, counts: Ints, width: int) -> Ints:
-    """Return the engagements in the last `width` bins up to each, [m]."""
-    total = np.cumsum(counts)
-    first = np.searchsorted(bins, bins - width + 1)
-    return total - (total - counts)[first]

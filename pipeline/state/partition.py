@@ -431,9 +431,10 @@ class Partition:
         """Return what rows had before what is staged."""
         return past_of(self.large[rows], self.large_rows, self.small_rows, rows, self.as_of // 1000)
 
-    def _kept(self, row: int) -> NDArray[np.void]:
-        """Return the events of a row before what is staged; a large one keeps none."""
-        return self.small_rows.events.gather(np.array([row]))
+    def _kept(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+        """Return how many events rows keep from before what is staged, and these; a large row keeps none."""
+        events = self.small_rows.events
+        return events.lengths[rows].astype(np.int64), events.gather(rows)
 
     def _apply_lines(self) -> None:
         if not self._staged_lines:

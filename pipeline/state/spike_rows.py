@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.scoring.baseline import HOURS
 from pipeline.scoring.spikes import Ints, SpikeConfig
 from pipeline.state import bursts, pace
-from pipeline.state.bursts import Burst
+from pipeline.state.bursts import Burst, tallied
 from pipeline.state.course import Change, Open
 from pipeline.state.events import SELF, is_counted
 from pipeline.state.lines import Line
@@ -26,8 +26,8 @@ from schemas import KINDS, Spike, TopActor, TopPost, network_of
 TOP: Final = 5
 """Actors and posts in a record."""
 
-Kept = Callable[[int], NDArray[np.void]]
-"""From a row to the `EVENT` records that it keeps."""
+Kept = Callable[[Ints], tuple[Ints, NDArray[np.void]]]
+"""From rows to the `EVENT` records that they keep, [m], and how many each has."""
 
 
 class _Section(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -97,21 +97,26 @@ class SpikeRows:
         began = dict(self.spikes.warm)
         # A spike that opened and ended within these events is no longer warm, but must be told of.
         began.update({change.row: change.began for change in self._changes if change.direction == "rise"})
-        for row in self._bursts.keys() - began.keys():
+        over = self._bursts.keys() - began.keys()
+        for row in over:
             del self._bursts[row]
-            self.is_collecting[row] = False
-        for row in began.keys() - self._bursts.keys():
-            burst = self._bursts[row] = Burst(began[row])
-            before = kept(row)
-            burst.add(before[is_counted(before) & ((before["flags"] & SELF) == 0)])
-            self.is_collecting[row] = True
+        self.is_collecting[list(over)] = False
+        fresh = np.sort(np.array(list(began.keys() - self._bursts.keys()), np.int64))
+        if len(fresh):
+            self._bursts.update({row: Burst(began[row]) for row in fresh.tolist()})
+            self.is_collecting[fresh] = True
+            lengths, before = kept(fresh)
+            mine = np.flatnonzero(is_counted(before) & ((before["flags"] & SELF) == 0))
+            self._add(np.repeat(fresh, lengths)[mine], before.take(mine))
         mine = np.flatnonzero(self.is_collecting[rows])
-        if not len(mine):
-            return
-        rows, events = rows[mine], events.take(mine)
-        start = np.flatnonzero(np.diff(rows, prepend=-1))
-        for first, end in zip(start.tolist(), [*start[1:].tolist(), len(rows)], strict=True):
-            self._bursts[int(rows[first])].add(events[first:end])
+        if len(mine):
+            self._add(rows[mine], events.take(mine))
+
+    def _add(self, rows: Ints, events: NDArray[np.void]) -> None:
+        bursts = [self._bursts[row] for row in rows.tolist()]
+        began = np.array([burst.began for burst in bursts], np.int64)
+        for row, kinds, signs, actors in tallied(rows, events, began):
+            self._bursts[row].add(kinds, signs, actors)
 
     def tell(self, ids: Sequence[bytes], version: int) -> list[int]:
         """Make the records of what changed, and return the rows whose spikes they are."""
@@ -130,7 +135,7 @@ class SpikeRows:
         burst = self._bursts.get(change.row) if change.direction == "rise" else None
         began = change.began * 1000
         reasons = burst.suspicions() if burst else []
-        kinds = dict(zip(KINDS, burst.kinds.tolist(), strict=True)) if burst else {}
+        kinds = dict(zip(KINDS, burst.kinds, strict=True)) if burst else {}
         actors, posts = (burst.evidence.top(sort, TOP) for sort in (0, 1)) if burst else ([], [])
         return Spike(
             f"{user}/{began}",

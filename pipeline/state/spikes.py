@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.scoring import spikes
 from pipeline.scoring.spikes import BIN_SECONDS, BINS_AN_HOUR, Evidence, Ints, SpikeConfig
 from pipeline.state import pace
-from pipeline.state.course import RATE_BINS, Change, Course, Open, Status
+from pipeline.state.course import RATE_BINS, Bins, Change, Course, Open, Status
 from pipeline.state.watches import HELD, Entries, History, Watches
 
 DROP_EVIDENCE: Final = 2.0
@@ -144,40 +144,46 @@ class Spikes:
         concerned = np.logical_or.reduceat(crossed, start)
         if self.open:
             concerned |= np.isin(numbers, list(self.open))
+        last = np.append(start[1:], len(entries.bins)) - 1
         ended: dict[int, int] = {}
-        end = np.append(start[1:], len(entries.bins))
-        for account in np.flatnonzero(concerned).tolist():
-            watch, part = int(numbers[account]), slice(int(start[account]), int(end[account]))
-            row, since = int(self.watches.row[watch]), int(self.watches.base[watch, 3])
-            course = Course(config, row, self.open.get(watch), since)
-            at = course.follow(
-                entries.bins[part],
-                entries.counts[part],
-                rates[part],
-                Evidence(evidence.sums[part], evidence.began[part], evidence.counted[part]),
-                crossed[part],
-            )
-            changes += course.changes
-            if course.spike is not None:
-                self.open[watch] = course.spike
-            else:
-                self.open.pop(watch, None)
-            if at is not None:
-                ended[watch] = at
-        self._note_warm(entries, end - 1, evidence)
+        if concerned.any():
+            bins, at = Bins.of(entries, rates, evidence, crossed), np.flatnonzero(concerned)
+            kept_up = np.maximum.reduceat(np.where(bins.keeps_up, entries.bins, 0), start)
+            greatest, newest = np.maximum.reduceat(evidence.sums, start), entries.bins[last]
+            columns = (numbers[at], start[at], last[at], newest[at], kept_up[at], greatest[at])
+            for watch, first, end, *noted in zip(*(column.tolist() for column in columns), strict=True):
+                spike = self.open.get(watch)
+                if spike is not None and spike.merely_lasts(self._config, *noted):
+                    continue
+                ended_at = self._follow_one(watch, bins.part(slice(first, end + 1)), changes)
+                if ended_at is not None:
+                    ended[watch] = ended_at
+        self._note_warm(numbers, evidence.at(last))
         return ended
 
-    def _note_warm(self, entries: Entries, last: Ints, evidence: Evidence) -> None:
-        is_warm = evidence.sums[last] * WARM >= self._config.threshold
-        columns = zip(entries.watch[last].tolist(), is_warm.tolist(), evidence.began[last].tolist(), strict=True)
-        for watch, warm, began in columns:
-            row, spike = int(self.watches.row[watch]), self.open.get(watch)
+    def _follow_one(self, watch: int, bins: Bins, changes: list[Change]) -> int | None:
+        """Tell what changed of a watch's spike, and return the bin at which one ended."""
+        row, since = int(self.watches.row[watch]), int(self.watches.base[watch, 3])
+        course = Course(self._config, row, self.open.get(watch), since)
+        ended_at = course.follow(bins)
+        changes += course.changes
+        if course.spike is not None:
+            self.open[watch] = course.spike
+        else:
+            self.open.pop(watch, None)
+        return ended_at
+
+    def _note_warm(self, numbers: Ints, evidence: Evidence) -> None:
+        is_warm = evidence.sums * WARM >= self._config.threshold
+        columns = (numbers, self.watches.row[numbers], is_warm, evidence.began)
+        for watch, row, warm, began in zip(*(column.tolist() for column in columns), strict=True):
+            spike = self.open.get(watch)
             if spike is not None and spike.direction == "rise":
                 self.warm[row] = spike.began * BIN_SECONDS
             elif warm:
                 self.warm[row] = began * BIN_SECONDS
-            else:
-                self.warm.pop(row, None)
+            elif row in self.warm:
+                del self.warm[row]
 
     # -- time
 
