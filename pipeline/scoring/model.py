@@ -46,6 +46,10 @@ class Scores:
     authenticity: NDArray[np.int64]
     """[n] 0 to 100."""
 
+    def pick(self, places: NDArray[np.int64]) -> "Scores":
+        """Return some of the rows."""
+        return Scores(**{name: getattr(self, name)[places] for name in self.__dataclass_fields__})
+
 
 class _InForce:
     """The one model of this process."""

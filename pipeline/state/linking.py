@@ -100,6 +100,10 @@ class Linking:
         """Return the number of rows that have ties."""
         return len(self._held)
 
+    def tied(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places of the rows that have ties."""
+        return np.array([i for i, row in enumerate(rows.tolist()) if row in self._held] if self._held else [], np.int64)
+
     def _get(self, row: int) -> Ties:
         held = self._held.get(row)
         return _NONE if held is None else _decode(held)

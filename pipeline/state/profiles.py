@@ -28,6 +28,11 @@ class Profiles:
         held = self._texts.get(row)
         return _DECODER.decode(held) if held is not None else None
 
+    def of(self, rows: NDArray[np.int64]) -> Iterable[tuple[int, Profile]]:
+        """Yield the place in `rows` and the profile of each row that has one."""
+        for place, text in self.encode(rows):
+            yield place, _DECODER.decode(text)
+
     def put(self, row: int, profile: Profile) -> None:
         """Hold a profile, instead of any other."""
         self._put(row, profile, _ENCODER.encode(profile))

@@ -5,10 +5,12 @@ from typing import Final
 import numpy as np
 
 from pipeline.state.codec import encode_rows
+from pipeline.state.documents import encoded_documents
 from pipeline.state.forgetting import drop_rows
 from pipeline.state.horizon import IdHorizon
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
+from pipeline.state.persons import standing
 from pipeline.state.records import Records
 from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
@@ -24,6 +26,7 @@ def warm_up() -> None:
     part.fold(source, Records.of(0, 1, [0], [0], [b"n:b"], [_VALUE]))
     part.settle()
     rows = np.zeros(1, np.int64)
+    encoded_documents(part, rows, *standing(part, rows), 0)
     restore = Restore(Partition(0))
     # The second record takes the place of the first.
     restore.add(*Packed.of_pairs(encode_rows(part, rows, np.ones(1, np.bool_), 1) * 2))

@@ -24,7 +24,7 @@ from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.details import details_documents
-from pipeline.state.documents import ENCODER, rounded, score_documents
+from pipeline.state.documents import ENCODER, encoded_documents, rounded
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features
@@ -233,9 +233,9 @@ class CommitRounds:
 
     def _plan_scores(self, plan: _Plan, due: Due, now: int) -> None:
         part = plan.part
-        documents = score_documents(part, due.rows, due.features, due.scores, now)
+        documents = encoded_documents(part, due.rows, due.features, due.scores, now)
         part.emitted[due.rows] = rounded(due.scores.score)
-        plan.scores.extend(zip(part.index.names(due.rows), map(ENCODER.encode, documents), strict=True))
+        plan.scores.extend(zip(part.index.names(due.rows), documents, strict=True))
 
     def _plan_details(self, plan: _Plan, rows: NDArray[np.int64], now: int) -> None:
         if len(rows):

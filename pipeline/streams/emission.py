@@ -171,7 +171,7 @@ class Emission:
         part.owed[rows] = False
         if len(picked) == len(chosen):
             return Due(rows, seen, scores)
-        return Due(rows, seen.pick(picked), _pick_scores(scores, picked))
+        return Due(rows, seen.pick(picked), scores.pick(picked))
 
     def to_save(self, part: Partition, planned: NDArray[np.bool_]) -> NDArray[np.int64]:
         """
@@ -210,7 +210,3 @@ class Emission:
         """After a recovery: what is owed is due at once."""
         self._grow(part)
         self._backlog[: len(part)] |= part.owed[: len(part)]
-
-
-def _pick_scores(scores: Scores, picked: NDArray[np.int64]) -> Scores:
-    return Scores(**{name: getattr(scores, name)[picked] for name in Scores.__dataclass_fields__})
