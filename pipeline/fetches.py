@@ -1,32 +1,25 @@
 """
-From a fetch response to columns, a Kafka record batch at a time.
+What a fetch response holds, a Kafka record batch at a time.
 
-Stock aiokafka builds a `ConsumerRecord` of eleven fields for each record (2.6 us), and its batches an object, a key and
-a value (0.3 us). Here a compiled loop walks over a batch's bytes and notes where keys and values are. Whoever takes a
-fetch looks at the batches' headers only; the records themselves are parsed where they are wanted, in another thread of
-the worker's.
+Stock aiokafka builds a `ConsumerRecord` of eleven fields for each record (2.6 us). Whoever takes a fetch here looks at
+the batches' headers only. The records are parsed where they are wanted: into objects of an offset, a key and a value
+(0.3 us), or into columns (parsing.py), in another thread of the worker's.
 
 Uses names of aiokafka 0.14.0 that begin with an underscore: the version is pinned for that reason.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from aiokafka import TopicPartition
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
-from numpy.typing import NDArray
-
-from pipeline.state.compiled import compiled
-from pipeline.state.packed import PADDING, Packed
-from pipeline.state.records import Records
 
 _LOG_OVERHEAD: Final = 12
 """Bytes before a batch's body: base offset and length."""
@@ -34,7 +27,6 @@ _LOG_OVERHEAD: Final = 12
 _LENGTH_AT: Final = 8
 _COUNT_AT: Final = 57
 _RECORDS_AT: Final = 61
-_LOG_APPEND_TIME: Final = 1
 
 _DECODERS: Final[dict[int, Callable[[bytes], bytes]]] = {
     DefaultRecordBatch.CODEC_GZIP: gzip_decode,
@@ -115,89 +107,13 @@ class Fetched:
         """The bytes of its batches."""
         return sum(len(batch.data) for batch in self.batches)
 
-    def records(self) -> Records:
-        """
-        Parse the batches. Records before `first` (a batch may begin earlier) are left out.
-
-        Raises:
-            CorruptRecordException: A batch does not hold what its header says.
-        """
-        payloads = [batch.payload() for batch in self.batches]
-        counts = [batch.count for batch in self.batches]
-        text = b"".join((*payloads, PADDING))
-        buffer = np.frombuffer(text, np.uint8)
-        # A record takes some bytes: a greater count is a lie, and memory must not be made for it.
-        found = np.zeros((_FIELDS, min(sum(counts), len(text))), np.int64)
-        at, done = 0, 0
-        for batch, payload, count in zip(self.batches, payloads, counts, strict=True):
-            header, end = batch.header, at + len(payload)
-            if count > len(payload) or not _walk(
-                buffer, at, end, header.base_offset, header.first_timestamp, found, done, count
-            ):
-                raise CorruptRecordException(f"the record batch at offset {header.base_offset} cannot be read")
-            if header.timestamp_type == _LOG_APPEND_TIME:
-                found[_TIMESTAMP, done : done + count] = header.max_timestamp
-            at, done = end, done + count
-        offsets, timestamps, *spans = found
-        run = Records(self.first, self.end, offsets, timestamps, Packed(text, *spans[:2]), Packed(text, *spans[2:]))
-        return run if not len(run) or run.offsets[0] >= self.first else run.since(self.first)
-
-
-_OFFSET, _TIMESTAMP, _KEY_START, _KEY_END, _VALUE_START, _VALUE_END = range(6)
-_FIELDS: Final = 6
-_MOST_SHIFT: Final = 63
-
-
-@compiled
-def _varint(buffer: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """Return a zigzag number and where it ends; -1 for the end if there is none."""
-    raw, shift = np.uint64(0), 0
-    while at < end and shift <= _MOST_SHIFT:
-        byte = buffer[at]
-        raw |= np.uint64(byte & 0x7F) << np.uint64(shift)
-        at += 1
-        if byte < 0x80:
-            return int(np.int64(raw >> np.uint64(1)) ^ -np.int64(raw & np.uint64(1))), at
-        shift += 7
-    return 0, -1
-
-
-@compiled
-def _walk(
-    buffer: NDArray[np.uint8],
-    at: int,
-    end: int,
-    base_offset: int,
-    first_timestamp: int,
-    out: NDArray[np.int64],
-    first: int,
-    count: int,
-) -> bool:
-    """Note where the keys and values of a batch's records are; False if they are not what they should be."""
-    for i in range(first, first + count):
-        length, at = _varint(buffer, at, end)
-        if at < 0 or length < 1 or length > end - at:
-            return False
-        stop = at + length
-        # One byte of attributes, of which none is used.
-        timestamp, at = _varint(buffer, at + 1, stop)
-        if at < 0:
-            return False
-        offset, at = _varint(buffer, at, stop)
-        if at < 0:
-            return False
-        out[_OFFSET, i], out[_TIMESTAMP, i] = base_offset + offset, first_timestamp + timestamp
-        for field in (_KEY_START, _VALUE_START):
-            length, at = _varint(buffer, at, stop)
-            if at < 0 or length > stop - at:
-                return False
-            if length < 0:
-                out[field, i] = out[field + 1, i] = -1
-            else:
-                out[field, i], out[field + 1, i] = at, at + length
-                at += length
-        at = stop
-    return True
+    def records(self) -> Iterator[DefaultRecord]:
+        """Yield the records as aiokafka's own, which have an offset, a key and a value: dear, where there are many."""
+        for batch in self.batches:
+            for record in batch.header:
+                # A batch may begin earlier than the position.
+                if record.offset >= self.first:
+                    yield record
 
 
 def take(partition_records: PartitionRecords) -> Fetched:

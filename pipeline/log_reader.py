@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord
 from pipeline.errors import BrokerUnavailableError
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.kafka import client_options, connected
+from pipeline.parsing import parsed
 from pipeline.settings import Settings
 from pipeline.state.records import Records
 
@@ -113,7 +114,7 @@ class LogReader:
             CorruptRecordException: A record batch does not hold what its header says.
         """
         async for partition, fetched in self._read(self._fetches, starts, until):
-            run = fetched.records()
+            run = parsed(fetched)
             if len(run):
                 yield partition, run
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from pipeline.fetches import Fetched
+from pipeline.parsing import parsed
 from pipeline.state.decode import read_ahead
 from pipeline.state.records import Records
 
@@ -29,7 +30,7 @@ class ReadAhead:
     def start(self, source: int, fetched: Fetched) -> Reading:
         """Begin to read a fetch of a source."""
         if fetched.size < SMALL:
-            return fetched.records()
+            return parsed(fetched)
         return asyncio.get_running_loop().run_in_executor(self._thread, _read, source, fetched)
 
     def stop(self) -> None:
@@ -38,4 +39,4 @@ class ReadAhead:
 
 
 def _read(source: int, fetched: Fetched) -> Records:
-    return read_ahead(source, fetched.records())
+    return read_ahead(source, parsed(fetched))

@@ -12,6 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.record.util import calc_crc32c
 
 from pipeline.fetches import RawRecords, take
+from pipeline.parsing import parsed
 
 TP: Final = TopicPartition("clout.likes", 0)
 ABORT, COMMIT = 0, 1
@@ -80,10 +81,13 @@ def ours(source: PartitionRecords) -> tuple[list[tuple[Any, ...]], int]:
     """Return the same by `take`."""
     first = source.next_fetch_offset
     fetched = take(source)
-    records = fetched.records()
+    records = parsed(fetched)
     assert records.first == fetched.first == first
     assert records.end == fetched.end == source.next_fetch_offset
-    return list(zip(records.offsets, records.timestamps, records.keys, records.values, strict=True)), fetched.end
+    objects = [(record.offset, record.timestamp, record.key, record.value) for record in fetched.records()]
+    columns = list(zip(records.offsets, records.timestamps, records.keys, records.values, strict=True))
+    assert columns == objects
+    return columns, fetched.end
 
 
 def many(first: int, n: int, size: int, **options: Any) -> bytes:
@@ -170,7 +174,7 @@ def test_a_wrong_checksum_is_an_error_and_no_record_is_taken(broken: int) -> Non
 def test_a_fetch_without_records_still_moves_the_position() -> None:
     """Markers and compacted batches: an empty run that covers their offsets."""
     data = batch(3, [3], producer=4, transactional=True, control=COMMIT) + batch(4, [], last=9)
-    records = take(fetch(data, 3)).records()
+    records = parsed(take(fetch(data, 3)))
     assert (records.first, records.end, len(records)) == (3, 10, 0)
 
 
@@ -179,12 +183,12 @@ def test_records_are_parsed_when_they_are_asked_for() -> None:
     fetched = take(fetch(many(0, 100, 10), 0))
     assert len(fetched.batches) == 10
     assert all(isinstance(held.header, DefaultRecordBatch) for held in fetched.batches)
-    assert len(fetched.records()) == 100
+    assert len(parsed(fetched)) == 100
 
 
 def test_the_part_of_a_run_since_a_position() -> None:
     """After a seek a fetch may begin before the fold does: the rest of it is folded."""
-    records = take(fetch(batch(0, [1, 4, 9], last=9), 0)).records()
+    records = parsed(take(fetch(batch(0, [1, 4, 9], last=9), 0)))
     assert records.since(4).offsets.tolist() == [4, 9]
     assert records.since(5).offsets.tolist() == [9]
     rest = records.since(10)

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.lookup.sink.outlet import Argument, Outlet, Record, Write
+from pipeline.lookup.sink.outlet import Outlet, Record, Write
 
 _pack = msgspec.msgpack.Encoder().encode
 _TEXT: Final = struct.Struct(">BI")
@@ -57,19 +57,20 @@ def packed(ranges: Sequence[Range], writes: Sequence[Write], *, quiet: bool) -> 
     It is one argument: thousands of them cost client and server more than all that is done with them.
     """
     newest = max((write.time for write in writes), default=0)
-    values: list[Argument] = [int(quiet), newest, len(ranges)]
+    # Numbers go as text: Lua would write them in its own way.
+    values: list[str | msgspec.Raw] = ["1" if quiet else "0", str(newest), str(len(ranges))]
     for part in ranges:
-        values += (part.field, part.position, part.next)
-    values.append(len(writes))
+        values += (part.field, str(part.position), str(part.next))
+    values.append(str(len(writes)))
     for column in zip(*[write.columns for write in writes], strict=True):
-        values += column
-    values += chain.from_iterable([write.rest for write in writes])
-    return _pack([value if isinstance(value, str) else _text(value) for value in values])
+        values += map(_text if isinstance(column[0], bytes) else str, column)
+    values += map(str, chain.from_iterable([write.rest for write in writes]))
+    return _pack(values)
 
 
-def _text(value: Argument) -> msgspec.Raw | str:
-    """Return a number as text, since Lua would write it in its own way, and bytes as the text that Redis can unpack."""
-    return msgspec.Raw(_TEXT.pack(0xDB, len(value)) + value) if isinstance(value, bytes) else str(value)
+def _text(value: bytes) -> msgspec.Raw:
+    """Return bytes as the text that Redis can unpack."""
+    return msgspec.Raw(_TEXT.pack(0xDB, len(value)) + value)
 
 
 @dataclass(slots=True)

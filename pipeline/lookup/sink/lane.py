@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import stamina
 from aiokafka import TopicPartition
@@ -19,6 +20,8 @@ from pipeline.lookup.sink.writer import LostError, Writer
 from pipeline.metrics import SCORE_AGE, SCORES_REFUSED, SCORES_STALE, SCORES_STORED, SCORES_SUPERSEDED
 
 log = get_logger(__name__)
+
+_T = TypeVar("_T")
 
 _FETCH_MS: Final = 500
 """How long a fetch may find nothing before Redis is looked after; what arrives is taken at once."""
@@ -76,9 +79,7 @@ class Lane:
             log.warning("Redis lost what was written to it: writing it again")
 
     async def _resume(self) -> None:
-        async for attempt in _until_redis_answers():
-            with attempt:
-                positions = await self._writer.positions(self._source.fields())
+        positions = await _until_redis_answers(lambda: self._writer.positions(self._source.fields()))
         self._source.seek(positions)
         self._ends = None
         if self._writer.rebuilding:
@@ -93,9 +94,7 @@ class Lane:
         tally = Tally()
         await self._write(chunks(batches, tally))
         self._report(tally)
-        async for attempt in _until_redis_answers():
-            with attempt:
-                await self._after_writing()
+        await _until_redis_answers(self._after_writing)
         await self._finish_rebuild()
         await self._check()
         self.is_idle.set()
@@ -105,9 +104,7 @@ class Lane:
     async def _note_rewound(self) -> None:
         for name, position in self._source.rewound().items():
             log.warning("the log begins anew: reading it from there", partition=name, position=position)
-            async for attempt in _until_redis_answers():
-                with attempt:
-                    await self._writer.rewind(name, position)
+            await _until_redis_answers(partial(self._writer.rewind, name, position))
 
     async def _write(self, planned: Iterator[Chunk]) -> None:
         """Write chunks in order; while Redis works on one, the next is prepared."""
@@ -133,10 +130,7 @@ class Lane:
                     await self._behind.is_idle.wait()
 
     async def _write_chunk(self, chunk: Chunk) -> None:
-        async for attempt in _until_redis_answers():
-            with attempt:
-                fates = await self._writer.write(chunk)
-        self._count(chunk, fates)
+        self._count(chunk, await _until_redis_answers(lambda: self._writer.write(chunk)))
 
     def _count(self, chunk: Chunk, fates: bytes) -> None:
         if chunk.outlet is not SCORES:
@@ -165,9 +159,7 @@ class Lane:
             return
         self._ends = self._ends or self._source.ends()
         if self._ends is not None and self._source.reached(self._ends):
-            async for attempt in _until_redis_answers():
-                with attempt:
-                    await self._writer.finish_rebuild()
+            await _until_redis_answers(self._writer.finish_rebuild)
             log.info("Redis is filled")
 
     async def _check(self) -> None:
@@ -175,17 +167,20 @@ class Lane:
         if time.monotonic() < self._check_at:
             return
         self._check_at = time.monotonic() + _CHECK_S
-        async for attempt in _until_redis_answers():
-            with attempt:
-                await self._writer.check(self._source.ranges())
+        await _until_redis_answers(lambda: self._writer.check(self._source.ranges()))
         caught_up_at = self._source.caught_up_at(self._clock())
         if self._writer.rebuilding or caught_up_at is None:
             return
         self.is_ready = True
-        async for attempt in _until_redis_answers():
-            with attempt:
-                await self._writer.mark_caught_up(caught_up_at)
+        await _until_redis_answers(lambda: self._writer.mark_caught_up(caught_up_at))
 
 
-def _until_redis_answers() -> AsyncIterator[stamina.Attempt]:
-    return stamina.retry_context(on=AWAY, attempts=None, timeout=None, wait_initial=0.1, wait_max=1.0)
+async def _until_redis_answers(action: Callable[[], Awaitable[_T]]) -> _T:
+    """Do something again and again while Redis is away; the usual case goes without what that takes."""
+    with suppress(*AWAY):
+        return await action()
+    return await stamina.retry(on=AWAY, attempts=None, timeout=None, wait_initial=0.1, wait_max=1.0)(_awaited)(action)
+
+
+async def _awaited(action: Callable[[], Awaitable[_T]]) -> _T:
+    return await action()

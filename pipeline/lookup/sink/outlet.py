@@ -9,7 +9,7 @@ import msgspec
 from pipeline.lookup import keys
 from pipeline.lookup.scripts import Script
 
-Argument = bytes | str | int | float
+Argument = str | int | float
 
 
 class Record(Protocol):
@@ -27,8 +27,8 @@ class Write(msgspec.Struct, gc=False):
     """Of several records of a subject in one fetch only the newest is written."""
     version: int | None
     """None for a tombstone."""
-    columns: tuple[Argument, ...]
-    """What the script takes of each record, as many of every record."""
+    columns: tuple[Argument | bytes, ...]
+    """What the script takes of each record, as many of every record; bytes in one are bytes in all."""
     rest: Sequence[Argument] = ()
     """What it takes of some records more than of others; `columns` tell how many."""
     time: int = 0

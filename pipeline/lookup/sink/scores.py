@@ -48,7 +48,7 @@ def score_write(record: Record) -> Write:
     """
     if not record.value:
         user = tombstone_user(record)
-        return Write(user, None, (user, "", "", 0, "", b"", 0))
+        return Write(user, None, (user, "", "", 0, b"", b"", 0))
     head = _decode(record.value)
     change = encode_change(
         Change(

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.clock import system_clock
 from pipeline.errors import BrokerUnavailableError
+from pipeline.fetches import next_fetches
 from pipeline.kafka import client_options, connected
 from pipeline.logs import get_logger
 from pipeline.lookup.sink.chunks import Batch, Range
@@ -96,10 +97,12 @@ class Source:
 
     async def fetch(self, wait_ms: int) -> list[Batch]:
         """Return what has arrived, one batch per partition, after `wait_ms` at most."""
-        fetched = await self.consumer.getmany(timeout_ms=wait_ms)
-        return [self._batch(partition, records) for partition, records in fetched.items()]
+        consumer = self.consumer
+        fetches = await next_fetches(consumer._fetcher, consumer.assignment(), wait_ms / 1000)  # noqa: SLF001
+        found = [(partition, list(fetched.records())) for partition, fetched in fetches.items()]
+        return [self._batch(partition, records) for partition, records in found if records]
 
-    def _batch(self, partition: TopicPartition, records: list[Record]) -> Batch:
+    def _batch(self, partition: TopicPartition, records: Sequence[Record]) -> Batch:
         position = self._positions[partition]
         if records[0].offset < position:
             # The offset was out of range and the consumer went back to where the log begins.

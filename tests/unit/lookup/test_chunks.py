@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.lookup.sink.chunks import Batch, Chunk, Range, Tally, chunks
+import msgspec
+
+from pipeline.lookup.sink.chunks import Batch, Chunk, Range, Tally, chunks, packed
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.outlet import Outlet
 from pipeline.lookup.sink.scores import SCORES
@@ -79,6 +81,16 @@ def test_a_tombstone_replaces_what_was_before_it() -> None:
     """The key says whose score ends."""
     found, _ = plan(batch(records(score_bytes("x:user"), None)))
     assert [(write.subject, write.version) for write in found[0].writes] == [("x:user", None)]
+
+
+def test_a_tombstone_and_documents_share_a_call() -> None:
+    """Its columns are of the same types as theirs: whoever comes first."""
+    for outlet, value in ((SCORES, score_bytes("x:a")), (DETAILS, details_bytes("x:a", {}))):
+        for values in ((value, None), (None, value)):
+            ((chunk,), _) = plan(batch(records(*values), outlet=outlet))
+            unpacked = msgspec.msgpack.decode(packed(chunk.ranges, chunk.writes, quiet=False), type=list[str])
+            assert unpacked[6:9] == ["2", *(["x:a", "x:user"] if values[0] else ["x:user", "x:a"])]
+            assert unpacked.count(value.decode()) == 1
 
 
 def test_a_record_that_does_not_decode_is_left_out_and_told() -> None:
