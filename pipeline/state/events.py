@@ -50,3 +50,10 @@ def flatten(blobs: Sequence[bytes], dtype: np.dtype[np.void]) -> tuple[NDArray[n
     """
     lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // dtype.itemsize
     return np.repeat(np.arange(len(blobs)), lengths), np.frombuffer(b"".join(blobs), dtype)
+
+
+def joined(runs: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Return runs of records of one type, of whole words of 8 bytes: numpy would compare their types run by run."""
+    if len(runs) == 1:
+        return runs[0]
+    return np.concatenate([run.view(np.uint64) for run in runs]).view(runs[0].dtype)

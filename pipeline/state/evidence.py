@@ -73,10 +73,10 @@ class Evidence:
         elif len(counts) < ITEMS:
             counts[item] = 1
         else:
-            least = min(counts, key=counts.__getitem__)
-            floor = counts[least]
-            coin = xxhash.xxh3_64_intdigest(f"{item}{self.seen}".encode())
-            if coin % (floor + 1) == 0:
+            # Most items are turned away: whose place it would be is of no interest then.
+            floor = min(counts.values())
+            if xxhash.xxh3_64_intdigest(f"{item}{self.seen}".encode()) % (floor + 1) == 0:
+                least = next(each for each, count in counts.items() if count == floor)
                 del counts[least]
                 self.inherited[sort].pop(least, None)
                 counts[item] = floor + 1

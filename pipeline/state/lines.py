@@ -7,7 +7,6 @@ empty lines say nothing. A row keeps its newest lines, `LINES_LIMIT` units at mo
 events still count exactly.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -35,6 +34,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     tags: list[str]
 
 
+_TAGS: Final = msgspec.json.Decoder(list[str])
 _TAB, _NEWLINE = ord("\t"), ord("\n")
 
 
@@ -76,15 +76,6 @@ def lines_of(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> tuple[NDArr
     return units, out.view(UNIT)
 
 
-def told(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> Iterator[Line]:
-    """Yield what engagements say; the arguments are those of `lines_of`."""
-    text = buffer.data
-    spans = [events[f"{name}_{of}"].tolist() for name in ("actor", "object", "tags") for of in ("at", "length")]
-    for digest, a, a_length, o, o_length, t, t_length in zip(events["actor"].tolist(), *spans, strict=True):
-        actor, target, tags = text[a : a + a_length], text[o : o + o_length], text[t : t + t_length]
-        yield Line(unescaped(bytes(actor)), digest, unescaped(bytes(target)), tags_of(bytes(tags)))
-
-
 def as_units(text: bytes) -> NDArray[np.void]:
     """Return lines that were written elsewhere as units."""
     return np.frombuffer(_padded(text), UNIT)
@@ -123,7 +114,7 @@ def unescaped(text: bytes) -> str:
 
 def tags_of(text: bytes) -> list[str]:
     """Return the strings that stand between a JSON array's brackets."""
-    return msgspec.json.decode(b"[" + text + b"]", type=list[str]) if text else []
+    return _TAGS.decode(b"[" + text + b"]") if text else []
 
 
 def lines_of_1(text: bytes) -> bytes:

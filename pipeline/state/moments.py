@@ -113,11 +113,10 @@ class Moments:
 
     def _make_room(self, posts: dict[str, Counts], post: str, time: int) -> bool:
         """Let the post that earned least go, with a chance of one in what it has in the longest window."""
-        least = min(posts, key=lambda each: (_longest(posts[each]), each))
-        floor = _longest(posts[least])
+        floor = min(map(_longest, posts.values()))
         if xxhash.xxh3_64_intdigest(f"{post}{time}".encode()) % (floor + 1):
             return False
-        del posts[least]
+        del posts[min(each for each, counts in posts.items() if _longest(counts) == floor)]
         return True
 
     def earned(self, row: int, as_of: int) -> dict[str, Earned]:

@@ -23,38 +23,42 @@ def network_numbers(digests: NDArray[np.uint64]) -> NDArray[np.int16]:
     return np.where(_DIGESTS[at] == digests, _NUMBERS[at], np.int16(0))
 
 
-def pack_engagements(events: NDArray[np.void], kind: int, network: NDArray[np.int64]) -> NDArray[np.void]:
+def pack(events: NDArray[np.void], kinds: NDArray[np.int64], network: NDArray[np.int64]) -> NDArray[np.void]:
     """
-    Return `EVENT` records of engagements of one kind.
+    Return `EVENT` records.
 
     Args:
         events: [n] `SCANNED`.
-        kind: Their place in `schemas.KINDS`.
-        network: int64[n], each target's place in `weights.NETWORKS`.
+        kinds: int64[n], each one's place in `schemas.KINDS`, or `POST_KIND`.
+        network: int64[n], each user's place in `weights.NETWORKS`.
     """
     packed = np.zeros(len(events), EVENT)
-    packed["actor"] = events["actor"]
     packed["time"] = events["time"] // 1000
-    packed["kind"] = kind
+    packed["kind"] = kinds
+    packed["flags"] = events["undo"]
+    engaged = np.flatnonzero(kinds < POST_KIND)
+    if len(engaged) == len(events):
+        _add_actors(packed, events, kinds, network)
+    elif len(engaged):
+        part = packed.take(engaged)
+        _add_actors(part, events.take(engaged), kinds[engaged], network[engaged])
+        packed[engaged] = part
+    return packed
+
+
+def _add_actors(
+    packed: NDArray[np.void], events: NDArray[np.void], kinds: NDArray[np.int64], network: NDArray[np.int64]
+) -> None:
+    packed["actor"] = events["actor"]
     own, mutual = events["own"] > 0, events["mutual"] > 0
-    packed["flags"] = events["undo"] + own * np.uint8(SELF) + mutual * np.uint8(MUTUAL)
+    packed["flags"] += own * np.uint8(SELF) + mutual * np.uint8(MUTUAL)
     nth, since = np.minimum(events["nth"], NTH_LAST), events["since"]
     age = np.clip((events["time"] - since) // _DAY_MS, 0, AGE_LAST - 1)
     age = np.where(since < 0, 0, age + 1)
-    worth = weights.worth(network, np.full(len(events), kind), nth, age - 1, mutual)
+    worth = weights.worth(network, kinds, nth, age - 1, mutual)
     worth[own] = 0
     packed["worth"] = np.where(events["undo"], -worth, worth)
     packed["nth"] = np.where(nth < 0, NTH_UNKNOWN, nth)
     packed["age"] = age
     score = events["score"]
     packed["score"] = np.where(score < 0, 0, np.rint(score * 2) + 1)
-    return packed
-
-
-def pack_posts(events: NDArray[np.void]) -> NDArray[np.void]:
-    """Return `EVENT` records of posts, [n] `SCANNED`."""
-    packed = np.zeros(len(events), EVENT)
-    packed["time"] = events["time"] // 1000
-    packed["kind"] = POST_KIND
-    packed["flags"] = events["undo"]
-    return packed

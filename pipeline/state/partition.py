@@ -16,21 +16,24 @@ from pipeline.scoring.windows import QUARTER, SLICES, WINDOWS, Windows
 from pipeline.state import events as ev
 from pipeline.state.decisions import Decisions
 from pipeline.state.decode import Decoded, EventDecoder, RecordDecoder, Scanned, decode_each
+from pipeline.state.events import joined
 from pipeline.state.evidence import Evidence
+from pipeline.state.gathered import Gathered
 from pipeline.state.history import past_of
 from pipeline.state.horizon import HeldIds, IdHorizon
 from pipeline.state.large import LargeRows
-from pipeline.state.lines import lines_of, read_lines, told
+from pipeline.state.lines import read_lines
 from pipeline.state.linking import Linking
 from pipeline.state.links import fold_contributions, fold_identities
 from pipeline.state.moments import Moments, timed
 from pipeline.state.packed import Packed
-from pipeline.state.packing import network_numbers, pack_engagements, pack_posts
+from pipeline.state.packing import network_numbers, pack
 from pipeline.state.profiles import Profiles
 from pipeline.state.records import Records, Refusal
 from pipeline.state.row_index import RowIndex, RowNames
+from pipeline.state.said import Said
 from pipeline.state.sections import Section
-from pipeline.state.slabs import ranges, sorting
+from pipeline.state.slabs import sorting
 from pipeline.state.small import SmallRows
 from pipeline.state.sources import IDENTITIES, KIND_OF_SOURCE, POSTS, PROFILES, SOURCES, TICKS
 from pipeline.state.spike_rows import SpikeRows
@@ -40,13 +43,8 @@ from schemas import Engagement, Post, Profile, Tick, is_user_id
 SMALL_LIMIT: Final = 64
 """Events a row keeps as they came; with more it becomes large. No more than a sample holds, so both tell the same."""
 
-EVIDENCE_A_RUN: Final = 16
-"""Events of large rows that evidence takes of a run; of more (a replay at full speed) it takes an even sample."""
-
-EVIDENCE_A_SHORT_RUN: Final = 8
-"""The same of a run of fewer than `SHORT_RUN` records: live traffic has hundreds of them in a second."""
-
-SHORT_RUN: Final = 1_000
+GATHERED: Final = 2_048
+"""Events that wait to be packed together: of live traffic a run has some dozens, and costs nearly as much."""
 
 STAGED: Final = 16_384
 """Events staged before they are applied: many for one array operation, few enough to stay in the processor's cache."""
@@ -127,10 +125,10 @@ class Partition:
         self._engagements = {source: EventDecoder(Engagement, limit, kind) for source, kind in KIND_OF_SOURCE.items()}
         self._posts, self._profiles = EventDecoder(Post, limit), RecordDecoder(Profile, limit)
         self._ticks = RecordDecoder(Tick, limit)
-        self._staged_rows: list[NDArray[np.int64]] = []
-        self._staged: list[NDArray[np.void]] = []
-        self._staged_lines: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]] = []
+        self._staged: list[tuple[NDArray[np.int64], NDArray[np.void]]] = []
         self._waiting = 0
+        self._gathered = Gathered()
+        self._said: list[Said] = []
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -198,21 +196,22 @@ class Partition:
         decoded, rows = self._rows_of(decoded, refusals)
         if not len(rows):
             return
-        events, time = decoded.events, decoded.times
-        self.decisions.trust(events)
-        take = self._fates_of(source, decoded, rows) & ~self.decisions.is_blocked(events["actor"], time)
-        packed = pack_engagements(events, source, self.network[rows].astype(np.int64))
-        np.maximum.at(self.last, rows[take], time[take])
-        self._keep_evidence(decoded, rows, take & (events["undo"] == 0) & ~self.decisions.is_hidden(events["actor"]))
-        self._stage(rows, packed, take)
+        take, events = self._fates_of(source, decoded, rows), decoded.events
+        leaves_trace = take & (events["undo"] == 0)
+        if self.decisions:
+            self.decisions.trust(events)
+            take &= ~self.decisions.is_blocked(events["actor"], decoded.times)
+            leaves_trace &= take & ~self.decisions.is_hidden(events["actor"])
+        is_large, is_collecting = self.large[rows] >= 0, self.spikes.is_collecting[rows]
+        self._said.append(Said.of(decoded, rows, is_large, is_collecting, leaves_trace))
+        self._gather(source, rows, events, take)
 
     def _fold_posts(self, records: Records, refusals: list[Refusal]) -> None:
         decoded = self._in_time(self._posts.decode(records, refusals), refusals)
         decoded = self._without_forgotten(POSTS, decoded)
         decoded, rows = self._rows_of(decoded, refusals)
         if len(rows):
-            take = self._fates_of(POSTS, decoded, rows)
-            self._stage(rows, pack_posts(decoded.events), take)
+            self._gather(POSTS, rows, decoded.events, self._fates_of(POSTS, decoded, rows))
 
     def _fold_profiles(self, records: Records, refusals: list[Refusal]) -> None:
         decoded = self._in_time(decode_each(self._profiles, records, refusals), refusals)
@@ -246,16 +245,16 @@ class Partition:
         decoded = self._in_time(decoder.decode(records, []), [])
         self.as_of = as_of
         if len(decoded.places):
-            self._repeated(source, decoded)
+            self._repeated(source, decoded, decoded.times // 1000)
 
     def hold_ids(self, source: int, held: HeldIds, position: int) -> None:
         """Begin with ids that stood before `position` of a source, maybe in an earlier log."""
         self.horizons[source].put_in(held, position)
         self._log_time[source] = self.horizons[source].time
 
-    def _repeated(self, source: int, decoded: Scanned) -> NDArray[np.bool_]:
+    def _repeated(self, source: int, decoded: Scanned, seconds: NDArray[np.int64]) -> NDArray[np.bool_]:
         events = decoded.events
-        log_time = np.maximum.accumulate(np.maximum(decoded.times // 1000, self._log_time[source]))
+        log_time = np.maximum.accumulate(np.maximum(seconds, self._log_time[source]))
         self._log_time[source] = int(log_time[-1])
         # An undo has the id of what it withdraws, and is none of its repeats.
         high = events["id_high"] ^ events["undo"]
@@ -306,11 +305,12 @@ class Partition:
         if not len(unknown):
             return decoded, rows
         fresh = decoded.keys.select(unknown)
-        bad = {key for key in set(fresh) if not is_user_id((key or b"").decode())}
+        bad = {key for key in fresh if not is_user_id((key or b"").decode())}
+        if not bad:
+            rows[unknown] = self.add_rows(fresh)
+            return decoded, rows
         good = np.array([key not in bad for key in fresh], np.bool_)
         rows[unknown[good]] = self.add_rows(fresh.select(np.flatnonzero(good)))
-        if not bad:
-            return decoded, rows
         for place in decoded.places[rows < 0].tolist():
             key = decoded.records.keys[place] or b""
             detail = f"{key.decode()!r} is not network:native-id"
@@ -343,11 +343,11 @@ class Partition:
 
     def _fates_of(self, source: int, decoded: Scanned, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Count the fates, and return which events are to be applied now."""
-        offsets = decoded.records.offsets[decoded.places]
-        duplicate = self._repeated(source, decoded)
+        offsets, seconds = decoded.records.offsets[decoded.places], decoded.times // 1000
+        duplicate = self._repeated(source, decoded, seconds)
         oldest = (self.windows.head(QUARTER, self.as_of // 1000) - SLICES + 1) * self.windows.slice_seconds[QUARTER]
-        late = ~duplicate & (decoded.times // 1000 < oldest)
-        take = ~duplicate & ~late
+        late = ~duplicate & (seconds < oldest)
+        take = ~(duplicate | late)
         self._count(source, APPLIED, offsets[take])
         self._count(source, LATE, offsets[late])
         self._count(source, DUPLICATE, offsets[duplicate])
@@ -358,50 +358,38 @@ class Partition:
             self.owed[rows[absorbed]] = True
         return take
 
-    def _keep_evidence(self, decoded: Scanned, rows: NDArray[np.int64], take: NDArray[np.bool_]) -> None:
-        """Take what is text at once: afterwards the records need not wait in memory."""
-        most = EVIDENCE_A_RUN if len(rows) >= SHORT_RUN else EVIDENCE_A_SHORT_RUN
-        is_small = self.large[rows] < 0
-        small = np.flatnonzero(take & is_small)
-        if len(small):
-            self._staged_lines.append((rows[small], *lines_of(decoded.buffer, decoded.events.take(small))))
-        big = np.flatnonzero(take & ~is_small)
-        if len(big):
-            step = -(-len(big) // most)
-            big = big[::step]
-            seconds = (decoded.times[big] // 1000).tolist()
-            lines = told(decoded.buffer, decoded.events.take(big))
-            for row, time, line in zip(rows[big].tolist(), seconds, lines, strict=True):
-                self.evidence[row].add(line)
-                if line.target:
-                    self.moments.add(row, line.target, time, step)
-        spiking = np.flatnonzero(take & self.spikes.is_collecting[rows])
-        if len(spiking):
-            spiking = spiking[:: -(-len(spiking) // most)]
-            lines = told(decoded.buffer, decoded.events.take(spiking))
-            for row, line in zip(rows[spiking].tolist(), lines, strict=True):
-                self.spikes.name(row, line)
-
-    def _stage(self, rows: NDArray[np.int64], packed: NDArray[np.void], take: NDArray[np.bool_]) -> None:
+    def _gather(self, source: int, rows: NDArray[np.int64], events: NDArray[np.void], take: NDArray[np.bool_]) -> None:
         if not take.all():
             places = np.flatnonzero(take)
-            rows, packed = rows[places], packed.take(places)
-        self._staged_rows.append(rows)
-        self._staged.append(packed)
+            rows, events = rows[places], events.take(places)
+        self._gathered.add(source, rows, events)
+        if len(self._gathered) >= GATHERED:
+            self._stage()
+            if self._waiting >= STAGED:
+                self._apply_staged()
+
+    def _stage(self) -> None:
+        """Pack what was gathered."""
+        if not len(self._gathered):
+            return
+        kinds, rows, events = self._gathered.take()
+        engaged = np.flatnonzero(kinds < POSTS)
+        np.maximum.at(self.last, rows[engaged], events["time"][engaged])
+        self._staged.append((rows, pack(events, kinds, self.network[rows].astype(np.int64))))
         self._waiting += len(rows)
         self.dirty[rows] = True
         self.owed[rows] = True
-        if self._waiting >= STAGED:
-            self._apply_staged()
 
     def _count(self, source: int, fate: int, offsets: NDArray[np.int64]) -> None:
         # A record that was counted before a crash keeps the fate it had.
-        self.fates[fate] += int(np.count_nonzero(offsets >= self.counted[source]))
+        if len(offsets):
+            self.fates[fate] += int(np.count_nonzero(offsets >= self.counted[source]))
 
     # -- settling
 
     def settle(self) -> None:
         """Apply what is staged: afterwards the rows are the log's up to `positions`."""
+        self._stage()
         self._apply_staged()
         self.large_rows.settle()
         self.spikes.pass_time(self.as_of // 1000)
@@ -411,8 +399,10 @@ class Partition:
         self.large_rows.advance(self.as_of // 1000)
         if not self._waiting:
             return
-        rows, packed = np.concatenate(self._staged_rows), np.concatenate(self._staged)
-        self._staged_rows, self._staged, self._waiting = [], [], 0
+        self._apply_said()
+        runs, records = zip(*self._staged, strict=True)
+        rows, packed = np.concatenate(runs), joined(records)
+        self._staged, self._waiting = [], 0
         order = sorting(rows)
         rows, packed = rows[order], packed.take(order)
         self.spikes.fold(rows, packed, self.as_of // 1000, self._past, self._kept)
@@ -420,7 +410,6 @@ class Partition:
         small, big = np.flatnonzero(is_small), np.flatnonzero(~is_small)
         if len(big):
             self.large_rows.add(self.large[rows[big]].astype(np.int64), packed.take(big))
-        self._apply_lines()
         if len(small):
             touched = self.small_rows.add(rows[small], packed.take(small))
             crowded = touched[self.small_rows.events.lengths[touched] > SMALL_LIMIT]
@@ -436,15 +425,20 @@ class Partition:
         events = self.small_rows.events
         return events.lengths[rows].astype(np.int64), events.gather(rows)
 
-    def _apply_lines(self) -> None:
-        if not self._staged_lines:
+    def _apply_said(self) -> None:
+        if not self._said:
             return
-        rows, counts, units = map(np.concatenate, zip(*self._staged_lines, strict=True))
-        self._staged_lines = []
-        order = sorting(rows)
-        starts = np.cumsum(counts) - counts
-        units = units.take(ranges(starts[order], counts[order]))
-        self.small_rows.add_lines(rows[order], counts[order], units)
+        said = Said.joined(self._said)
+        self._said = []
+        if said.is_kept.any():
+            self.small_rows.add_lines(*said.kept())
+        for row, time, weight, is_named, line in said.evidence():
+            if weight:
+                self.evidence[row].add(line)
+                if line.target:
+                    self.moments.add(row, line.target, time, weight)
+            if is_named:
+                self.spikes.name(row, line)
 
     def _make_large(self, rows: NDArray[np.int64]) -> None:
         packed, lengths = self.small_rows.events.gather(rows), self.small_rows.events.lengths[rows]

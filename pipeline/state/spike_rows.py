@@ -115,8 +115,8 @@ class SpikeRows:
     def _add(self, rows: Ints, events: NDArray[np.void]) -> None:
         bursts = [self._bursts[row] for row in rows.tolist()]
         began = np.array([burst.began for burst in bursts], np.int64)
-        for row, kinds, signs, actors in tallied(rows, events, began):
-            self._bursts[row].add(kinds, signs, actors)
+        for row, counts, actors in tallied(rows, events, began):
+            self._bursts[row].add(counts, actors)
 
     def tell(self, ids: Sequence[bytes], version: int) -> list[int]:
         """Make the records of what changed, and return the rows whose spikes they are."""

@@ -77,9 +77,14 @@ class Entries:
     def plus(self, other: "Entries") -> "Entries":
         """Return both, counts of the same bin added."""
         key = np.concatenate((self.watch << 40 | self.bins, other.watch << 40 | other.bins))
-        unique, place = np.unique(key, return_inverse=True)
-        counts = np.bincount(place, np.concatenate((self.counts, other.counts)), len(unique)).astype(np.int64)
-        return Entries(unique >> 40, unique & ((1 << 40) - 1), counts)
+        if not len(key):
+            return self
+        # Stable, because that merges what is sorted already.
+        order = np.argsort(key, kind="stable")
+        key, counts = key[order], np.concatenate((self.counts, other.counts))[order]
+        start = np.flatnonzero(np.diff(key, prepend=-1))
+        key = key[start]
+        return Entries(key >> 40, key & ((1 << 40) - 1), np.add.reduceat(counts, start))
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -166,7 +171,7 @@ class Watches:
         """Watch some rows no longer."""
         self.row[watch] = -1
         self._free += watch.tolist()
-        self.entries = self.entries.take(~np.isin(self.entries.watch, watch))
+        self.entries = self.entries.take(~self._is_of(watch))
 
     def written(self, watch: Ints) -> list[Watch]:
         """Return watches as the changelog holds them."""
@@ -226,8 +231,7 @@ class Watches:
         np.maximum.at(self.last, watch, bins)
         in_time = bins > self.base[watch, 3]
         fresh = Entries(watch[in_time], bins[in_time], np.ones(int(in_time.sum()), np.int64))
-        mine = np.isin(self.entries.watch, touched)
-        return self.entries.take(mine).plus(fresh)
+        return self.entries.take(self._is_of(touched)).plus(fresh)
 
     def advance(self, watch: Ints, hour: Ints) -> None:
         """Move rings on to an hour: the hours that enter them are empty."""
@@ -277,8 +281,13 @@ class Watches:
 
     def keep(self, touched: Ints, entries: Entries) -> None:
         """Replace the entries of some rows."""
-        others = self.entries.take(~np.isin(self.entries.watch, touched))
-        self.entries = others.plus(entries)
+        self.entries = self.entries.take(~self._is_of(touched)).plus(entries)
+
+    def _is_of(self, watch: Ints) -> NDArray[np.bool_]:
+        """Tell which of the entries held are of some watches."""
+        marks = np.zeros(self.size, np.bool_)
+        marks[watch] = True
+        return marks[self.entries.watch]
 
     def begin_anew(self, watch: int, at: int) -> None:
         """After a spike that ended at a bin, what came before says nothing more."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.state.decode import EventDecoder
-from pipeline.state.lines import told
+from pipeline.state.lines import lines_of, read_lines
 from pipeline.state.packed import Packed
 from pipeline.state.records import Records, Refusal
 from pipeline.state.scan import scan
@@ -65,7 +65,7 @@ def test_what_is_decoded_is_what_msgspec_says(event: Engagement, seed: int) -> N
     assert read["score"] == (-1.0 if event.actor_score is None else event.actor_score)
     assert read["nth"] == (-1 if event.actor_nth is None else min(event.actor_nth, 1 << 62))
     assert read["since"] == (-1 if event.actor_since is None else min(event.actor_since, 1 << 62))
-    (line,) = told(decoded.buffer, decoded.events)
+    (line,) = read_lines(lines_of(decoded.buffer, decoded.events)[1].tobytes())
     assert (line.actor, line.target, line.tags) == (event.actor, event.object or "", event.tags or [])
 
 
