@@ -9,7 +9,7 @@ A score is never visible before the state behind it is durable, so a crash canno
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from pipeline import metrics
 from pipeline.clock import Clock, system_clock
 from pipeline.logs import get_logger
-from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
 from pipeline.state.details import details_documents
@@ -28,10 +27,11 @@ from pipeline.state.documents import ENCODER, encoded_documents, rounded
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features
-from pipeline.streams.batches import BatchWriter, Header
+from pipeline.streams.dead_letters import write_letters
 from pipeline.streams.emission import Due
+from pipeline.streams.plan import Outputs, Plan, write
+from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.table import EngagementTable
-from schemas import AccountContribution
 
 _log = get_logger(__name__)
 
@@ -57,29 +57,6 @@ ROW_COST_S: Final = 20e-6
 """First guess of what a row's emission costs; then it is measured."""
 
 
-_BETWEEN_S: Final = 0.005
-
-Written = tuple[bytes, bytes | None]
-"""Key and value, which is None for a tombstone."""
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What a round writes of one partition, taken at one moment between two folds."""
-
-    part: Partition
-    rows: list[Written] = field(default_factory=list)
-    scores: list[Written] = field(default_factory=list)
-    details: list[Written] = field(default_factory=list)
-    contributions: list[AccountContribution] = field(default_factory=list)
-    """They go to the partitions of the persons."""
-    told: list[tuple[int, list[str]]] = field(default_factory=list)
-    """Accounts, and the former persons who know when the round is done."""
-    spikes: list[Written] = field(default_factory=list)
-    positions: dict[TP, int] = field(default_factory=dict)
-    headers: list[Header] = field(default_factory=list)
-
-
 class CommitRounds:
     """Runs rounds for one worker, one at a time."""
 
@@ -88,10 +65,7 @@ class CommitRounds:
         self._table = table
         self._clock = clock
         self._share = settings.emit_catchup_share
-        self._scores = settings.topic_prefix + "scores"
-        self._details = settings.topic_prefix + "details"
-        self._contributions = settings.topic_prefix + "contributions"
-        self._spikes = settings.topic_prefix + "spikes"
+        self._outputs = Outputs.of(settings, table.changelog_topic.get_topic_name())
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -111,10 +85,10 @@ class CommitRounds:
         Raises:
             ChangelogWriteError: The broker did not acknowledge: nothing is committed.
         """
-        consumer, producer = self._app.consumer, self._app.producer
+        consumer, producer = self._app.consumer, self._app.producer.thread
         # After a write that failed the rows it held are marked as flushed: the next round, also the one
         # that the worker's stop asks for, must not commit past them.
-        if self._failed or not self._table.partitions_held or producer._producer is None:  # noqa: SLF001
+        if self._failed or not self._table.partitions_held or not producer.is_running:
             return False
         self.lag = sum(consumer.lags().values())
         started = time.monotonic()
@@ -135,7 +109,7 @@ class CommitRounds:
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
         self._failed = True
-        plans = await self._run(producer._producer, parts, started, catching_up=catching_up)  # noqa: SLF001
+        plans = await self._run(producer, parts, started, catching_up=catching_up)
         self._failed = False
         self._turn += 1
         self._last_round = time.monotonic()
@@ -166,31 +140,39 @@ class CommitRounds:
         """After a rebalance: what was committed is not known any more."""
         self._committed.clear()
 
-    async def _run(self, producer: Any, parts: list[Partition], started: float, *, catching_up: bool) -> list[_Plan]:
+    async def _run(
+        self, producer: ProducerThread, parts: list[Partition], started: float, *, catching_up: bool
+    ) -> list[Plan]:
         """Plan the partitions one after the other, and write each while the next ones are planned."""
         now = self._clock()
         since = min(max(started - self._last_round, 0.05), CATCHUP_INTERVAL_S)
         budget = int(self._share * since / self._row_cost) if catching_up else None
         limit = None if budget is None else max(1, budget // max(1, len(parts)))
-        plans: list[_Plan] = []
-        writes = [asyncio.create_task(self._write_letters(producer))]
+        plans: list[Plan] = []
+        letters = self._app.dead_letters.take()
+        writes = [producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now))]
         try:
             for part in filter(self._is_held, parts):
+                if not catching_up:
+                    await self._app.consumer.bring_in(part.number)
+                    if not self._is_held(part):
+                        continue
                 part.settle()
                 plans.append(self._plan(part, now, limit))
-                writes.append(asyncio.create_task(self._write(producer, plans[-1])))
-                # Each partition is taken at a moment of its own; in between, fetches are folded, and what was
-                # planned goes out: the producer needs many turns of the loop to send it and to hear the answer.
-                await asyncio.sleep(_BETWEEN_S)
+                writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock())))
+                # Each partition is taken at a moment of its own; in between, fetches are folded.
+                await asyncio.sleep(0)
         finally:
             done = await asyncio.gather(*writes, return_exceptions=True)
         for failure in filter(None, done):
             raise failure
+        for plan in plans:
+            self._told(plan)
         self._observe(parts)
         return plans
 
-    def _plan(self, part: Partition, now: int, limit: int | None) -> _Plan:
-        plan = _Plan(part)
+    def _plan(self, part: Partition, now: int, limit: int | None) -> Plan:
+        plan = Plan(part)
         emission, number = self._table.emissions[part.number], part.number
         forgotten = [(key, None) for key in self._table.take_forgotten(number)]
         for records in (plan.rows, plan.scores, plan.details):
@@ -231,18 +213,18 @@ class CommitRounds:
         turn = (held.index(number) - self._turn * DETAILED_A_ROUND) % len(held)
         return DETAILS_A_ROUND // min(DETAILED_A_ROUND, len(held)) if turn < DETAILED_A_ROUND else 0
 
-    def _plan_scores(self, plan: _Plan, due: Due, now: int) -> None:
+    def _plan_scores(self, plan: Plan, due: Due, now: int) -> None:
         part = plan.part
         documents = encoded_documents(part, due.rows, due.features, due.scores, now)
         part.emitted[due.rows] = rounded(due.scores.score)
         plan.scores.extend(zip(part.index.names(due.rows), documents, strict=True))
 
-    def _plan_details(self, plan: _Plan, rows: NDArray[np.int64], now: int) -> None:
+    def _plan_details(self, plan: Plan, rows: NDArray[np.int64], now: int) -> None:
         if len(rows):
             documents = details_documents(plan.part, rows, features(plan.part, rows), now)
             plan.details.extend(zip(plan.part.index.names(rows), map(ENCODER.encode, documents), strict=True))
 
-    def _plan_contributions(self, plan: _Plan, rows: NDArray[np.int64], now: int) -> None:
+    def _plan_contributions(self, plan: Plan, rows: NDArray[np.int64], now: int) -> None:
         part = plan.part
         for row, sent in self._table.emissions[part.number].contributions.due(part, rows.tolist(), now).items():
             plan.contributions.extend(sent)
@@ -250,36 +232,13 @@ class CommitRounds:
             if part.applied is None:
                 plan.told.append((row, [each.user for each in sent if not each.linked]))
 
-    async def _write(self, producer: Any, plan: _Plan) -> None:
-        """Write the rows of a partition and, when they are acknowledged, what follows from them."""
-        now, number = self._clock(), plan.part.number
-        writer = BatchWriter(producer)
-        changelog = self._table.changelog_topic.get_topic_name()
-        for key, value in plan.rows:
-            writer.add(changelog, number, key, value, now)
-        await writer.flush()
-        writer = BatchWriter(producer)
-        for key, value in plan.scores:
-            writer.add(self._scores, number, key, value, now, plan.headers)
-        for key, value in plan.details:
-            writer.add(self._details, number, key, value, now)
-        persons = [each.user.encode() for each in plan.contributions]
-        ways = partitions_of(persons, self._app.settings.partitions).tolist()
-        for each, person, way in zip(plan.contributions, persons, ways, strict=True):
-            writer.add(self._contributions, way, person, ENCODER.encode(each), now, plan.headers)
-        for key, value in plan.spikes:
-            writer.add(self._spikes, number, key, value, now)
-        await writer.flush()
+    def _told(self, plan: Plan) -> None:
+        """Note what a plan that was written has told."""
         for row, former in plan.told:
             plan.part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))
         metrics.DETAILS_EMITTED.inc(len(plan.details))
         metrics.SPIKES_EMITTED.inc(len(plan.spikes))
-
-    async def _write_letters(self, producer: Any) -> None:
-        writer = BatchWriter(producer)
-        self._app.dead_letters.write(writer, self._clock())
-        await writer.flush()
 
     def _observe(self, parts: list[Partition]) -> None:
         gauges = (

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from aiokafka import AIOKafkaProducer
+
 from pipeline import metrics
 from pipeline.errors import DeadLetterLimitError
 from pipeline.logs import get_logger
@@ -73,13 +75,29 @@ class DeadLetters:
                 detail=last.detail[:200],
             )
 
-    def write(self, writer: BatchWriter, now: int) -> None:
-        """Hand what waits to a writer."""
-        for letter in self._waiting:
-            refusal = letter.refusal
-            headers = DeadLetter(
-                f"{refusal.reason}: {refusal.detail[:DETAIL_CHARS]}", letter.topic, letter.partition, refusal.offset
-            ).headers()
-            key = letter.topic.encode()
-            writer.add(self.topic, letter.partition, key, refusal.value, now, headers)
-        self._waiting.clear()
+    def take(self) -> list[Letter]:
+        """Return what waits: the caller writes it."""
+        letters, self._waiting = self._waiting, []
+        return letters
+
+
+def add_letters(writer: BatchWriter, topic: str, letters: list[Letter], now: int) -> None:
+    """Hand refused records, with their untouched bytes, to a writer."""
+    for letter in letters:
+        refusal = letter.refusal
+        headers = DeadLetter(
+            f"{refusal.reason}: {refusal.detail[:DETAIL_CHARS]}", letter.topic, letter.partition, refusal.offset
+        ).headers()
+        writer.add(topic, letter.partition, letter.topic.encode(), refusal.value, now, headers)
+
+
+async def write_letters(topic: str, letters: list[Letter], now: int, producer: AIOKafkaProducer) -> None:
+    """
+    Write refused records.
+
+    Raises:
+        ChangelogWriteError: The broker did not acknowledge.
+    """
+    writer = BatchWriter(producer)
+    add_letters(writer, topic, letters, now)
+    await writer.flush()

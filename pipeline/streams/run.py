@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Final
 
 import stamina
 import uvloop
@@ -13,6 +14,9 @@ from pipeline.settings import get_settings
 from pipeline.topics import ensure_topics
 
 _log = get_logger(__name__)
+
+SWITCH_S: Final = 0.0005
+"""How long a thread waits for the interpreter. Consumer and producer have little to do at a time, but at once."""
 
 
 async def _wait_for_broker() -> None:
@@ -32,6 +36,7 @@ def run() -> None:
     """Run the worker until it is told to stop; leaves with its exit status."""
     settings = get_settings()
     configure(settings)
+    sys.setswitchinterval(SWITCH_S)
     uvloop.install()
     asyncio.run(_wait_for_broker())
     from pipeline.streams.app import app

@@ -11,7 +11,8 @@ Uses names of aiokafka 0.14.0 and faust-streaming 0.15.3 that begin with an unde
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from contextlib import suppress
+from typing import Any, ClassVar, cast
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError
@@ -23,11 +24,21 @@ from mode import Service
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
-from pipeline.streams.held import Held
+from pipeline.streams.inbox import LARGE, Inbox
+from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.read_ahead import ReadAhead, Reading
 
 POLL_S = 0.5
-"""How long the drain waits for records before it looks whether it should stop."""
+"""How long fetching waits for records, and the drain for fetches, before they look whether they should stop."""
+
+IDLE_S = 0.02
+"""How often it is looked whether there is something to fetch while nothing may be fetched."""
+
+REST_S = 0.08
+"""The pause after a fetch that brought little: each costs the broker and this process a millisecond."""
+
+BRING_IN_S = 0.1
+"""How long a round waits for what has arrived of a partition."""
 
 READINGS = 8
 """Fetches that are read ahead, beyond those that wait for the agent."""
@@ -45,20 +56,26 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         return consumer
 
-    async def _fetch_records(
-        self,
-        consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109
-        max_records: int | None = None,  # noqa: ARG002
-    ) -> dict[TP, Fetched]:
-        if not self.consumer.flow_active:
-            return {}
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError
-        fetched = await next_fetches(fetcher, active_partitions, timeout)
-        return {TP(tp.topic, tp.partition): run for tp, run in fetched.items()}
+    @Service.task
+    async def _fetch(self) -> None:
+        """Fetch what the inbox wants, whatever the worker's loop is busy with."""
+        consumer = cast("BatchConsumer", self.consumer)
+        try:
+            while not self.should_stop:
+                wanted = consumer.inbox.wanted if consumer.flow_active else frozenset()
+                fetcher = self._ensure_consumer()._fetcher
+                if not wanted:
+                    await asyncio.sleep(IDLE_S)
+                    continue
+                if fetcher._closed:
+                    consumer.failed(ConsumerStoppedError())
+                    return
+                fetched = await next_fetches(fetcher, wanted, POLL_S)
+                consumer.inbox.put({TP(tp.topic, tp.partition): run for tp, run in fetched.items()})
+                if sum(run.size for run in fetched.values()) < LARGE:
+                    await asyncio.sleep(REST_S)
+        except Exception as exc:  # noqa: BLE001 - the worker's loop raises it where Faust expects it
+            consumer.failed(exc)
 
     async def is_member(self) -> bool | None:
         """Ask the group's coordinator whether this worker still is a member; None when it does not answer."""
@@ -110,8 +127,9 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reader = ReadAhead()
-        self._taken: dict[TP, int] = {}
-        """The end of the last fetch taken of each partition."""
+        self._arrived = asyncio.Event()
+        self._failure: Exception | None = None
+        self.inbox = Inbox(time.monotonic, self._notify)
 
     async def on_stop(self) -> None:
         """Stop the thread that reads ahead, too."""
@@ -121,14 +139,23 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def _notify(self) -> None:
+        """Wake the loop; called in the consumer's thread."""
+        self.loop.call_soon_threadsafe(self._arrived.set)
+
+    def failed(self, failure: Exception) -> None:
+        """Let the loop raise what stopped the consumer's thread from fetching; called there."""
+        self._failure = failure
+        self._notify()
+
     async def _drain_messages(self, fetcher: Service) -> None:
         readings: asyncio.Queue[tuple[TP, Reading]] = asyncio.Queue(READINGS)
         delivery = asyncio.create_task(self._deliver_all(readings))
-        held = Held(time.monotonic)
         try:
             while not (self.should_stop or fetcher.should_stop):
-                fetches = await self._next_fetches(min(POLL_S, held.left()))
-                for tp, fetched in held.take(fetches):
+                taken = await self._next_fetch()
+                if taken is not None:
+                    tp, fetched = taken
                     await readings.put((tp, self._reader.start(self.app.engagement.source(tp.topic), fetched)))
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
@@ -151,17 +178,37 @@ class BatchConsumer(driver.Consumer):
         except Exception as exc:  # noqa: BLE001 - nobody waits for this task: the worker must hear of it
             await self.crash(exc)
 
-    async def _next_fetches(self, timeout: float) -> Mapping[TP, Fetched]:  # noqa: ASYNC109 - Faust's own name for it
+    async def _next_fetch(self) -> tuple[TP, Fetched] | None:
+        """Wait for the next fetch, for some time."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         active = self._get_active_partitions()
         # Records taken while the tables recover would vanish when the flow resumes.
         if self.should_stop or not active or not self.app.tables.actives_ready:
-            await self.sleep(0.02)
-            return {}
-        fetches: Mapping[TP, Fetched] = await self._getmany(active_partitions=active, timeout=timeout)
-        self._taken.update((tp, fetched.end) for tp, fetched in fetches.items())
-        return fetches
+            self.inbox.want(())
+            await self.sleep(IDLE_S)
+            return None
+        self.inbox.want(active)
+        if self._failure is not None:
+            raise self._failure
+        self._arrived.clear()
+        taken = self.inbox.take()
+        if taken is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(POLL_S, self.inbox.left())):
+                    await self._arrived.wait()
+        return taken
+
+    async def bring_in(self, number: int) -> None:
+        """Let what has arrived of a partition be folded now; what takes long is not waited for."""
+        self.inbox.release(number)
+        wanted = {tp: end for tp, end in self.inbox.ends().items() if tp.partition == number}
+        until = time.monotonic() + BRING_IN_S
+        while time.monotonic() < until:
+            folded = self.app.engagement.positions(wanted)
+            if all(folded[tp] >= end for tp, end in wanted.items()):
+                return
+            await asyncio.sleep(0)
 
     async def _deliver(self, tp: TP, records: Records) -> None:
         generation = self.app.consumer_generation_id
@@ -205,8 +252,9 @@ class BatchConsumer(driver.Consumer):
 
     def lags(self) -> dict[TP, int]:
         """Return how many records of each partition are not folded yet: at the broker, or fetched."""
-        folded = self.app.engagement.positions(self._taken)
-        fetched = {tp: max(0, end - folded[tp]) for tp, end in self._taken.items()}
+        ends = self.inbox.ends()
+        folded = self.app.engagement.positions(ends)
+        fetched = {tp: max(0, end - folded[tp]) for tp, end in ends.items()}
         return {tp: lag + fetched.get(tp, 0) for tp, lag in self._thread.lags().items()}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -222,6 +270,7 @@ class BatchConsumer(driver.Consumer):
         for tp, offset in positions.items():
             await self._seek(tp, offset)
             self._committed_offset[tp] = offset
+        self.inbox.clear()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave lag to the metrics: the stock check compares two different clocks."""
@@ -246,7 +295,20 @@ def _message(tp: TP, records: Records, generation: int) -> ConsumerMessage:
 
 
 class BatchProducer(driver.Producer):
-    """A producer with the deployment's choice of idempotence."""
+    """A producer with the deployment's choice of idempotence; rounds write with one like it in a thread of its own."""
+
+    thread: ProducerThread
+
+    async def on_start(self) -> None:
+        """Start the thread, too."""
+        await super().on_start()
+        self.thread = ProducerThread(self._new_producer)
+        await self.thread.start()
+
+    async def on_stop(self) -> None:
+        """Stop the thread, too."""
+        await self.thread.stop()
+        await super().on_stop()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": get_settings().idempotence}

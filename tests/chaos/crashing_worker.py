@@ -10,7 +10,7 @@ import sys
 from typing import Final
 
 from pipeline.settings import get_settings
-from pipeline.streams import commit, transport
+from pipeline.streams import plan, transport
 from pipeline.streams.batches import BatchWriter
 
 POINTS: Final = (
@@ -60,7 +60,7 @@ def crash_at(point: str, after_rounds: int) -> None:
 
     committed = transport.BatchConsumer.commit_positions
     transport.BatchConsumer.commit_positions = commit_positions  # type: ignore[method-assign]
-    commit.BatchWriter = CrashingWriter  # type: ignore[misc]
+    plan.BatchWriter = CrashingWriter  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""What a round writes of one partition, and the order in which it is written."""
+
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+
+from pipeline.partitioner import partitions_of
+from pipeline.settings import Settings
+from pipeline.state.documents import ENCODER
+from pipeline.state.partition import Partition
+from pipeline.streams.batches import BatchWriter, Header
+from schemas import AccountContribution
+
+Written = tuple[bytes, bytes | None]
+"""Key and value, which is None for a tombstone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The topics that a worker writes, by their full names."""
+
+    changelog: str
+    scores: str
+    details: str
+    contributions: str
+    spikes: str
+    partitions: int
+
+    @classmethod
+    def of(cls, settings: Settings, changelog: str) -> "Outputs":
+        """Return those of a deployment."""
+        prefix = settings.topic_prefix
+        return cls(
+            changelog,
+            prefix + "scores",
+            prefix + "details",
+            prefix + "contributions",
+            prefix + "spikes",
+            settings.partitions,
+        )
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a round writes of one partition, taken at one moment between two folds; nothing in it changes later."""
+
+    part: Partition
+    rows: list[Written] = field(default_factory=list)
+    scores: list[Written] = field(default_factory=list)
+    details: list[Written] = field(default_factory=list)
+    contributions: list[AccountContribution] = field(default_factory=list)
+    """They go to the partitions of the persons."""
+    told: list[tuple[int, list[str]]] = field(default_factory=list)
+    """Accounts, and the former persons who know when the round is done."""
+    spikes: list[Written] = field(default_factory=list)
+    positions: dict[TP, int] = field(default_factory=dict)
+    headers: list[Header] = field(default_factory=list)
+
+
+async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProducer) -> None:
+    """
+    Write the rows of a partition and, when they are acknowledged, what follows from them.
+
+    Args:
+        plan: What is written.
+        outputs: Where to.
+        now: The records' timestamp, Unix ms.
+        producer: Of the running loop.
+
+    Raises:
+        ChangelogWriteError: The broker did not acknowledge.
+    """
+    number = plan.part.number
+    writer = BatchWriter(producer)
+    for key, value in plan.rows:
+        writer.add(outputs.changelog, number, key, value, now)
+    await writer.flush()
+    writer = BatchWriter(producer)
+    for key, value in plan.scores:
+        writer.add(outputs.scores, number, key, value, now, plan.headers)
+    for key, value in plan.details:
+        writer.add(outputs.details, number, key, value, now)
+    persons = [each.user.encode() for each in plan.contributions]
+    ways = partitions_of(persons, outputs.partitions).tolist()
+    for each, person, way in zip(plan.contributions, persons, ways, strict=True):
+        writer.add(outputs.contributions, way, person, ENCODER.encode(each), now, plan.headers)
+    for key, value in plan.spikes:
+        writer.add(outputs.spikes, number, key, value, now)
+    await writer.flush()
