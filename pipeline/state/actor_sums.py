@@ -13,6 +13,7 @@ from pipeline.state import actors
 from pipeline.state.actors import DOUBTED_SAMPLE, RETURNED, WHOLE
 from pipeline.state.events import MUTUAL, NTH_UNKNOWN
 from pipeline.state.lockstep import in_lockstep
+from pipeline.state.merge_sort import order_by
 
 _ACTOR_SCALE: Final = float(weights.ACTOR_ONE * KERNEL_ONE)
 
@@ -48,7 +49,7 @@ class ActorSums:
         place, entries = _chosen(place, entries, (entries["actor"] < limit) | (limit == WHOLE))
         if not len(place):
             return
-        order = actors.by_lane(place, entries["actor"])
+        order = order_by(place, entries["actor"])
         place, entries = place[order], entries.take(order)
         start = _starts(place, entries)
         np.maximum.at(self.top, place[start], np.add.reduceat(entries["count"].astype(np.float64), start))

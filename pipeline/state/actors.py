@@ -16,6 +16,7 @@ from pipeline.scoring import weights
 from pipeline.scoring.credit import DOUBTED as DOUBTED_BELOW
 from pipeline.scoring.credit import DOUBTED_FROM, credit
 from pipeline.state.events import MUTUAL, NTH_UNKNOWN, SELF, UNDO
+from pipeline.state.merge_sort import order_by
 from pipeline.state.sources import POST_KIND
 
 ENTRY: Final = np.dtype(
@@ -104,16 +105,6 @@ def lanes(row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int)
     return (row * _SLICES_SPAN + piece) * 2 + is_doubted(entries)
 
 
-def by_lane(lane: NDArray[np.int64], actor: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """
-    Return the order by lane, then by actor.
-
-    Two sorts, a quick one by digest and a stable one by the lanes, take half of what lexsort does.
-    """
-    order = np.argsort(actor)
-    return order[np.argsort(lane[order], kind="stable")]
-
-
 def merge(
     row: NDArray[np.int64], entries: NDArray[np.void], slice_seconds: int
 ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
@@ -126,7 +117,7 @@ def merge(
     if len(row) == 0:
         return row, entries
     lane = lanes(row, entries, slice_seconds)
-    order = by_lane(lane, entries["actor"])
+    order = order_by(lane, entries["actor"])
     row, lane, entries = row[order], lane[order], entries.take(order)
     new = np.empty(len(row), np.bool_)
     new[0] = True

@@ -15,7 +15,10 @@ from pipeline.state.records import Records
 from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCES
 
-_VALUE: Final = b'{"id":"n:1","kind":"like","network":"n","actor":"n:a","target":"n:b","time":0}'
+_VALUE: Final = b'{"id":"n:%d","kind":"like","network":"n","actor":"n:%d","target":"n:b","time":0}'
+_ACTORS: Final = 8
+"""So many that their order is a run."""
+
 _IDS: Final = 2048
 
 
@@ -23,7 +26,8 @@ def warm_up() -> None:
     """Call every compiled function once: from the cache on disk in some tenths of a second, else in some seconds."""
     part = Partition(0)
     source = SOURCES.index("likes")
-    part.fold(source, Records.of(0, 1, [0], [0], [b"n:b"], [_VALUE]))
+    values = [_VALUE % (i, i) for i in range(_ACTORS)]
+    part.fold(source, Records.of(0, _ACTORS, range(_ACTORS), [0] * _ACTORS, [b"n:b"] * _ACTORS, values))
     part.settle()
     rows = np.zeros(1, np.int64)
     encoded_documents(part, rows, *standing(part, rows), 0)
