@@ -53,6 +53,10 @@ class ChangelogWriteError(FatalError):
     """State could not be written to the changelog, so nothing may be committed."""
 
 
+class ChangelogLostError(FatalError):
+    """Rows that were folded are no longer in the changelog: who went on would have lost them without a word."""
+
+
 class SnapshotWriteError(FatalError):
     """A snapshot could not be written; an older one is as it was."""
 

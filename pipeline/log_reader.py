@@ -63,13 +63,20 @@ class LogReader:
 
     async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that each partition still has."""
+        await self._know(partitions)
         begins: dict[TopicPartition, int] = await self._consumer.beginning_offsets(list(partitions))
         return begins
 
     async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset after the last of each partition."""
+        await self._know(partitions)
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
         return ends
+
+    async def _know(self, partitions: Collection[TopicPartition]) -> None:
+        """Learn who leads the partitions: asked about an unknown topic, the client finds that out topic by topic."""
+        client = self._consumer._client  # noqa: SLF001 - there is no other way
+        await asyncio.gather(*map(client.add_topic, {partition.topic for partition in partitions}))
 
     async def first(self, partition: TopicPartition) -> ConsumerRecord | None:
         """Return the first record of a partition, or None when it is empty."""
@@ -114,7 +121,8 @@ class LogReader:
             CorruptRecordException: A record batch does not hold what its header says.
         """
         async for partition, fetched in self._read(self._fetches, starts, until):
-            run = parsed(fetched)
+            # In another thread, so that the next fetch can arrive meanwhile.
+            run = await asyncio.to_thread(parsed, fetched)
             if len(run):
                 yield partition, run
 
@@ -132,8 +140,9 @@ class LogReader:
         until: Mapping[TopicPartition, int] | None,
     ) -> AsyncIterator[tuple[TopicPartition, _T]]:
         consumer = self._consumer
-        consumer.assign(list(starts))
         ends = until or await self.ends(list(starts))
+        # At once after the assignment: a fetcher that finds partitions without a position asks for committed offsets.
+        consumer.assign(list(starts))
         for partition, start in starts.items():
             consumer.seek(partition, start)
         waiting = {partition for partition in starts if ends[partition] > starts[partition]}

@@ -1,12 +1,14 @@
 """
 Taking a snapshot: the rows as the changelog has them, and the log folded from there to its end.
 
-The worker may be running, stopped or dead: what it had folded is in the changelog, and what it had not is in the log.
+The log's end is read twice: first to know whose rows it changes, then to fold it into these. The worker may be running,
+stopped or dead: what it had folded is in the changelog, and what it had not is in the log.
 """
 
+import asyncio
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -15,28 +17,30 @@ import numpy as np
 from aiokafka import TopicPartition
 from numpy.typing import NDArray
 
+from pipeline.changelog import changelog_of, require_beginning, require_rows
 from pipeline.clock import system_clock
 from pipeline.deployment import state_config
 from pipeline.errors import FatalError
 from pipeline.log_reader import LogReader
-from pipeline.partitioner import murmur2
 from pipeline.settings import Settings
 from pipeline.snapshot.blocks import BLOCK_BYTES, Head, Ids, LogRecord, LogRecords, PartitionHead, Rows
+from pipeline.snapshot.captured import Captured
 from pipeline.snapshot.carried import CARRIED
 from pipeline.snapshot.file import SnapshotWriter
+from pipeline.snapshot.newest import NewestRows
 from pipeline.state.codec import encode_rows
-from pipeline.state.horizon import HeldIds
 from pipeline.state.origin import OriginIds
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.records import Records
 from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES, SOURCE_OF, SOURCES
-from pipeline.topics import CHANGELOG, DAY_MS
+from pipeline.state.winners import own_records
+from pipeline.topics import DAY_MS
 
 AT_ONCE: Final = 8
 """Partitions in memory at a time: enough to keep the broker busy."""
-_ROWS: Final = 1_024
-"""Rows encoded at once: about a block."""
+_ROWS: Final = 2_048
+"""Rows written at once: about a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ async def take_snapshot(settings: Settings, path: Path) -> Taken:
     Raises:
         BrokerUnavailableError: No broker answers.
         SnapshotWriteError: The file cannot be written.
+        ChangelogLostError: Rows are gone from the changelog.
         FatalError: The rows and the log do not fit together.
         ContractError: A row of the changelog cannot be read.
     """
@@ -68,61 +73,9 @@ async def take_snapshot(settings: Settings, path: Path) -> Taken:
                 captures = await _Reading(settings, reader, numbers).states()
                 while captures:
                     captured = captures.pop(0)
-                    write_partition(writer, captured.partition, captured.ids())
+                    write_partition(writer, captured.partition, captured.ids(), captured.newest.copies(_ROWS))
             await _write_records(writer, reader, settings)
     return Taken(writer.rows, writer.records, writer.bytes)
-
-
-@dataclass(slots=True)
-class _Captured:
-    """One partition of the state, and which users its ids are of."""
-
-    partition: Partition
-    origin_ids: list[OriginIds]
-    offsets: dict[int, list[NDArray[np.int64]]] = field(default_factory=dict)
-    hashes: dict[int, list[NDArray[np.uint32]]] = field(default_factory=dict)
-
-    def note(self, source: int, run: Records) -> None:
-        """Remember the users of some records, for the ids among them."""
-        if source < PROFILES:
-            self.offsets.setdefault(source, []).append(run.offsets)
-            self.hashes.setdefault(source, []).append(murmur2([key or b"" for key in run.keys]))
-
-    def ids(self) -> Iterator[OriginIds]:
-        """Yield the ids that new records may repeat, with their users."""
-        for source in range(PROFILES):
-            position = int(self.partition.positions[source])
-            held = self.partition.horizons[source].take_out(position)
-            users, known = self._users(source, held, position)
-            yield from OriginIds.of(SOURCES[source], held.select(known), users[known])
-
-    def _users(self, source: int, held: HeldIds, position: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-        users = np.zeros(len(held.keys), np.uint32)
-        known = np.zeros(len(held.keys), np.bool_)
-        if source in self.offsets:
-            offsets, hashes = np.concatenate(self.offsets[source]), np.concatenate(self.hashes[source])
-            _look_up(position - held.distances, offsets, hashes, users, known)
-        # What stands before the log's beginning came with the snapshot that it began from.
-        earlier = [part for part in self.origin_ids if part.source == SOURCES[source]]
-        if earlier:
-            keys = np.concatenate([part.held().keys for part in earlier])
-            hashes = np.concatenate([part.users() for part in earlier])
-            order = np.argsort(keys)
-            _look_up(held.keys, keys[order], hashes[order], users, known)
-        return users, known
-
-
-def _look_up(
-    wanted: NDArray[np.int64] | NDArray[np.uint64],
-    sorted_by: NDArray[np.int64] | NDArray[np.uint64],
-    found: NDArray[np.uint32],
-    users: NDArray[np.uint32],
-    known: NDArray[np.bool_],
-) -> None:
-    at = np.minimum(np.searchsorted(sorted_by, wanted), len(sorted_by) - 1)
-    fits = ~known & (sorted_by[at] == wanted)
-    users[fits] = found[at[fits]]
-    known |= fits
 
 
 class _Reading:
@@ -134,48 +87,83 @@ class _Reading:
         self._numbers = numbers
         self._restores = {number: Restore(Partition(number, state_config(settings))) for number in numbers}
 
-    async def states(self) -> list[_Captured]:
+    async def states(self) -> list[Captured]:
         """Return the partitions, settled; every row is the log up to the partition's positions."""
         # Before the changelog is read: what is committed later may not be in it.
         committed = await self._reader.committed(
             [self._tp(name, number) for name in SOURCES for number in self._numbers]
         )
-        await self._read_changelog()
+        positions = {
+            number: np.array([committed[self._tp(name, number)] or 0 for name in SOURCES], np.int64)
+            for number in self._numbers
+        }
+        newest = {number: NewestRows(position) for number, position in positions.items()}
+        await self._read_changelog(newest)
+        ends = await self._find_end(newest, positions)
         captured = {}
         for number, restore in self._restores.items():
-            restore.finish(np.array([committed[self._tp(name, number)] or 0 for name in SOURCES], np.int64))
-            captured[number] = _Captured(restore.partition, restore.origin_ids)
-        await self._read_log(captured)
+            require_rows(restore, self._settings, positions[number])
+            restore.add(*newest[number].wanted())
+            restore.finish(positions[number])
+            part = restore.partition
+            part.as_of = max(part.as_of, newest[number].as_of)
+            captured[number] = Captured(part, newest[number], restore.origin_ids)
+        await self._read_log(captured, ends)
         return list(captured.values())
 
     def _tp(self, name: str, number: int) -> TopicPartition:
         return TopicPartition(self._settings.topic_prefix + name, number)
 
-    async def _read_changelog(self) -> None:
-        begins = await self._reader.begins([self._tp(CHANGELOG.name, number) for number in self._numbers])
+    async def _read_changelog(self, newest: dict[int, NewestRows]) -> None:
+        begins = await self._reader.begins([changelog_of(self._settings, number) for number in self._numbers])
+        require_beginning(self._settings, begins)
+        adding: asyncio.Future[None] | None = None
         async for tp, run in self._reader.runs(begins):
-            self._restores[tp.partition].add(run.keys, run.values)
+            if adding:
+                await adding
+            # In another thread: the next run is read meanwhile.
+            adding = asyncio.ensure_future(asyncio.to_thread(self._add, newest[tp.partition], tp.partition, run))
+        if adding:
+            await adding
 
-    async def _read_log(self, captured: dict[int, _Captured]) -> None:
-        """Remember the ids within the horizon before the positions, and fold what lies behind them."""
-        span = self._settings.dedupe_ids // 4
-        tps = [self._tp(name, number) for name in SOURCES for number in self._numbers]
-        begins = await self._reader.begins(tps)
-        starts = {}
-        for tp in tps:
-            source = self._source(tp)
-            position = int(captured[tp.partition].partition.positions[source])
+    def _add(self, newest: NewestRows, number: int, run: Records) -> None:
+        own = np.flatnonzero(own_records(run.keys))
+        self._restores[number].add(run.keys.select(own), run.values.select(own))
+        newest.add(run.keys, run.values)
+
+    async def _find_end(
+        self, newest: dict[int, NewestRows], positions: dict[int, NDArray[np.int64]]
+    ) -> dict[TopicPartition, int]:
+        """Find out where the log ends, and whose rows have not absorbed all of it."""
+        starts = {
+            self._tp(name, number): int(positions[number][source])
+            for source, name in enumerate(SOURCES)
+            for number in self._numbers
+        }
+        begins = await self._reader.begins(starts)
+        for tp, position in starts.items():
             if begins[tp] > position:
                 raise FatalError(
                     f"{tp.topic}/{tp.partition} begins at {begins[tp]}, but the worker has folded it up to {position} "
                     "only: records in between are gone. Its retention is too short for how far the worker is behind"
                 )
-            starts[tp] = max(begins[tp], position - span) if source < PROFILES else position
         async for tp, run in self._reader.runs(starts):
-            self._take(captured[tp.partition], self._source(tp), run)
-        for tp in tps:
-            part = captured[tp.partition].partition
-            source, end = self._source(tp), await self._reader.position(tp)
+            newest[tp.partition].want(run.keys)
+        return {tp: await self._reader.position(tp) for tp in starts}
+
+    async def _read_log(self, captured: dict[int, Captured], ends: dict[TopicPartition, int]) -> None:
+        """Remember the ids within the horizon before the positions, and fold what lies behind them."""
+        span = self._settings.dedupe_ids // 4
+        begins = await self._reader.begins(ends)
+        starts = {}
+        for tp in ends:
+            source = self._source(tp)
+            position = int(captured[tp.partition].partition.positions[source])
+            starts[tp] = max(begins[tp], position - span) if source < PROFILES else position
+        async for tp, run in self._reader.runs(starts, ends):
+            self._take(captured[tp.partition], self._source(tp), run.before(ends[tp]))
+        for tp, end in ends.items():
+            part, source = captured[tp.partition].partition, self._source(tp)
             if end > part.positions[source]:
                 # The last offsets are of markers, or of records that compaction took.
                 part.fold(source, Records.of(int(part.positions[source]), end, [], [], [], []))
@@ -191,7 +179,7 @@ class _Reading:
         return SOURCE_OF[tp.topic.removeprefix(self._settings.topic_prefix)]
 
     @staticmethod
-    def _take(captured: _Captured, source: int, run: Records) -> None:
+    def _take(captured: Captured, source: int, run: Records) -> None:
         part = captured.partition
         captured.note(source, run)
         position = int(part.positions[source])
@@ -202,8 +190,21 @@ class _Reading:
             part.fold(source, after)
 
 
-def write_partition(writer: SnapshotWriter, part: Partition, ids: Iterable[OriginIds]) -> None:
-    """Write a settled partition, which is not good for folding afterwards."""
+def write_partition(
+    writer: SnapshotWriter,
+    part: Partition,
+    ids: Iterable[OriginIds],
+    copies: Iterable[list[tuple[bytes, bytes]]] = (),
+) -> None:
+    """
+    Write a settled partition, which is not good for folding afterwards.
+
+    Args:
+        writer: Of the file.
+        part: The partition.
+        ids: What new records may repeat.
+        copies: Users and rows that the partition does not have.
+    """
     number = part.number
     writer.add(
         PartitionHead(
@@ -222,6 +223,8 @@ def write_partition(writer: SnapshotWriter, part: Partition, ids: Iterable[Origi
         rows = np.arange(first, min(first + _ROWS, len(part)))
         # Written under the lowest generation, and owed: whoever begins from here emits every score once.
         writer.add(Rows(number, encode_rows(part, rows, np.zeros(len(rows), np.bool_), 0)))
+    for copied in copies:
+        writer.add(Rows(number, copied))
 
 
 async def _write_records(writer: SnapshotWriter, reader: LogReader, settings: Settings) -> None:

@@ -22,7 +22,9 @@ def default_path(settings: Settings) -> Path:
 def snapshot(file: File = None, *, broker: Broker = None) -> None:
     """Write all rows to a file, as the log is at this moment; the worker may run or not."""
     from pipeline.snapshot.capture import take_snapshot
+    from pipeline.streams.allocator import keep_freed_memory
 
+    keep_freed_memory()
     settings = load_settings(broker=broker)
     path = file or default_path(settings)
     began = time.monotonic()

@@ -10,7 +10,9 @@ A block's checksum (XXH3) begins with that of the block before it: none can be m
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
@@ -33,6 +35,9 @@ _LARGEST: Final = 1 << 28
 _LEVEL: Final = 1
 """zstd's: rows shrink to a third, at the speed of a disk."""
 
+_WAITING: Final = 4
+"""Blocks that wait to be written, at most."""
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final[msgspec.msgpack.Decoder[Block]] = msgspec.msgpack.Decoder(Block)
 
@@ -53,6 +58,7 @@ class SnapshotWriter:
     Writes a snapshot; it takes the place of an older one when all of it is on the disk.
 
     Leaving the context ends the file; leaving it with an error removes what was written and keeps the older one.
+    `rows`, `records` and `bytes` are what it has then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,6 +66,8 @@ class SnapshotWriter:
         self._unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         self._file: BinaryIO | None = None
         self._checksum = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
         self.rows = 0
         self.records = 0
         self.bytes = _FILE.size
@@ -75,17 +83,22 @@ class SnapshotWriter:
 
     def add(self, block: Block) -> None:
         """
-        Write a block.
+        Write a block, later and in another thread: the next one can be made meanwhile.
 
         Raises:
-            SnapshotWriteError: The disk is full, or whatever the system says.
+            SnapshotWriteError: The disk is full, or whatever the system says; maybe of a block before this one.
         """
         if isinstance(block, Rows):
             self.rows += len(block.rows)
         elif isinstance(block, LogRecords):
             self.records += len(block.records)
+        self._waiting.append(self._thread.submit(self._write, _ENCODER.encode(block)))
+        if len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
+
+    def _write(self, content: bytes) -> None:
+        """Compress a block and write it; in the thread, after all before it."""
         assert self._file is not None
-        content = _ENCODER.encode(block)
         stored = bytes(cramjam.zstd.compress(content, _LEVEL))
         self._checksum = xxhash.xxh3_64_intdigest(stored, self._checksum)
         try:
@@ -102,10 +115,13 @@ class SnapshotWriter:
             if kind is None:
                 self._finish()
         finally:
+            self._thread.shutdown(cancel_futures=True)
             self._remove()
 
     def _finish(self) -> None:
         self.add(End(self.rows, self.records))
+        while self._waiting:
+            self._waiting.popleft().result()
         assert self._file is not None
         try:
             self._file.flush()

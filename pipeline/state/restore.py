@@ -1,12 +1,6 @@
-"""
-From a changelog back to a partition, a fetch at a time.
-
-Of the records of a row the last of the highest generation counts: a worker that had lost the partition may have woken
-up and written late.
-"""
+"""From a changelog back to a partition, a fetch at a time."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +13,6 @@ from pipeline.state.codec import (
     decode_large,
     meta,
 )
-from pipeline.state.compiled import compiled
 from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
 from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
@@ -28,10 +21,8 @@ from pipeline.state.partition import Partition
 from pipeline.state.sections import restore_sections
 from pipeline.state.sources import SOURCES
 from pipeline.state.upgrade import upgraded
+from pipeline.state.winners import Winners, own_records, rows_and_tombstones
 from pipeline.state.written import WrittenRows
-
-_FIRST_USER: Final = 1
-"""No user id begins with a lesser byte: what does is the partition's own."""
 
 
 class Restore:
@@ -43,12 +34,8 @@ class Restore:
         """Of the log that this one began from."""
         self.is_known = False
         """Whether the partition's own record was among those added: no offset is committed before it is written."""
-        self._seen = 0
-        self._last = np.zeros(0, np.int64)
-        """[rows] which of all records that were added counts for each row, plus 1."""
+        self._winners = Winners()
         self._planned = np.zeros(0, np.bool_)
-        self._overwritten = np.zeros(0, np.bool_)
-        """[rows] whose last record is of a lower generation than another."""
         self._large: dict[int, _Large] = {}
         self._meta_generation = 0
 
@@ -63,24 +50,19 @@ class Restore:
         part = self.partition
         if part.applied is None:
             part.applied = np.zeros((part.room, len(SOURCES)), np.int64)
-        is_inner = (keys.lengths == 0) | (keys.buffer[keys.starts] < _FIRST_USER)
-        for i in np.flatnonzero(is_inner).tolist():
+        for i in np.flatnonzero(own_records(keys)).tolist():
             self._add_inner(keys[i] or b"", values[i] or b"")
-        is_row = ~is_inner & (values.starts >= 0)
-        first = 0
-        for i in [*np.flatnonzero(~is_inner & ~is_row).tolist(), len(keys)]:
-            places = first + np.flatnonzero(is_row[first:i])
+        for places, tombstone in rows_and_tombstones(keys, values):
             if len(places):
                 self._add_rows(keys.select(places), values.select(places))
-            if i < len(keys):
-                self._drop(keys[i] or b"")
-            first = i + 1
+            if tombstone is not None:
+                self._drop(keys[tombstone] or b"")
 
     def _drop(self, key: bytes) -> None:
         rows = drop_rows(self.partition, [key.decode()])
         for row in rows.tolist():
             self._large.pop(row, None)
-        self._overwritten[rows] = False
+        self._winners.overwritten[rows] = False
         # Nothing is owed of it.
         self._planned[rows] = True
 
@@ -124,10 +106,7 @@ class Restore:
         read = WrittenRows.of(keys, values)
         rows = part.add_rows(keys)
         self._make_room()
-        first, self._seen = self._seen + 1, self._seen + len(rows)
-        generation = np.ascontiguousarray(read.headers["generation"])
-        _compete(rows, generation, first, part.generation, self._last, self._overwritten)
-        winners = np.flatnonzero(self._last[rows] == np.arange(first, self._seen + 1))
+        winners = self._winners.choose(rows, read.headers["generation"], part.generation)
         rows, read = rows[winners], read.select(winners)
         before = rows[rows < known].tolist()
         for section in part.sections if before else ():
@@ -136,12 +115,11 @@ class Restore:
 
     def _make_room(self) -> None:
         room = self.partition.room
-        if len(self._last) < room:
-            for name in ("_last", "_planned", "_overwritten"):
-                column = getattr(self, name)
-                grown = np.zeros(room, column.dtype)
-                grown[: len(column)] = column
-                setattr(self, name, grown)
+        if len(self._planned) < room:
+            planned = np.zeros(room, np.bool_)
+            planned[: len(self._planned)] = self._planned
+            self._planned = planned
+            self._winners.make_room(room)
 
     def _put(self, rows: NDArray[np.int64], read: WrittenRows) -> None:
         part, headers = self.partition, read.headers
@@ -187,7 +165,7 @@ class Restore:
         # A round commits after it has emitted: what it planned is out when its offsets are committed.
         part.owed[:n] = ~self._planned[:n] | ahead
         part.spikes.owe(ahead)
-        part.dirty[:n] = self._overwritten[:n]
+        part.dirty[:n] = self._winners.overwritten[:n]
         if not ahead.any():
             part.applied = None
 
@@ -235,30 +213,3 @@ def _check_lines(keys: Packed, texts: Packed) -> None:
             (texts[i] or b"").decode()
         except UnicodeDecodeError as exc:
             raise ContractError(f"the changelog's row {keys[i]!r} cannot be read: {exc}") from exc
-
-
-@compiled
-def _compete(
-    rows: NDArray[np.int64],
-    generation: NDArray[np.uint32],
-    first: int,
-    held: NDArray[np.uint32],
-    last: NDArray[np.int64],
-    overwritten: NDArray[np.bool_],
-) -> None:
-    """
-    Note which record counts: of each row the last of the highest generation.
-
-    Args:
-        rows: int64[n], of records in the order of the log.
-        generation: uint32[n], of their writers.
-        first: The number of the first record.
-        held: uint32[rows], the highest generation of each row.
-        last: int64[rows], the number of the record that counts.
-        overwritten: bool[rows], whether one of a lower generation came after it.
-    """
-    for i in range(len(rows)):
-        row = rows[i]
-        overwritten[row] = generation[i] < held[row]
-        if not overwritten[row]:
-            held[row], last[row] = generation[i], first + i

@@ -18,7 +18,7 @@ from faust.types import TP
 from mode import Service
 
 from pipeline import metrics
-from pipeline.errors import FatalError
+from pipeline.changelog import changelog_of, require_beginning, require_rows
 from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
@@ -93,11 +93,10 @@ class BulkRecovery(Recovery):
             committed = await consumer.committed(inputs)
             started = time.monotonic()
             restores = {number: Restore(table.new_partition(number)) for number in wanted}
-            await read_changelog(table.settings, table.changelog_topic.get_topic_name(), restores)
+            await read_changelog(table.settings, restores)
             for number, restore in restores.items():
                 vector = table.committed_vector(number, committed)
-                if vector.any() and not restore.is_known:
-                    raise FatalError(_lost(table, number))
+                require_rows(restore, table.settings, vector)
                 restore.finish(vector)
             await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
             for restore in restores.values():
@@ -116,28 +115,21 @@ class BulkRecovery(Recovery):
         return tp.topic in self.tables.changelog_topics
 
 
-async def read_changelog(settings: Settings, topic: str, restores: dict[int, Restore]) -> None:
+async def read_changelog(settings: Settings, restores: dict[int, Restore]) -> None:
     """
     Read the changelog of some partitions to its end.
 
     Raises:
         BrokerUnavailableError: The end is not reached.
+        ChangelogLostError: The beginning is gone.
         ContractError: A row cannot be read.
     """
     async with LogReader(settings) as reader:
-        begins = await reader.begins([TopicPartition(topic, number) for number in restores])
+        begins = await reader.begins([changelog_of(settings, number) for number in restores])
+        require_beginning(settings, begins)
         async for tp, run in reader.runs(begins):
             restores[tp.partition].add(run.keys, run.values)
             await asyncio.sleep(0)
-
-
-def _lost(table: EngagementTable, number: int) -> str:
-    changelog = table.changelog_topic.get_topic_name()
-    return (
-        f"partition {number} was folded and committed, but its changelog {changelog} holds nothing of it: it was "
-        "deleted, and the rows with it. Restore a snapshot under another "
-        f"CLOUT_TOPIC_PREFIX, or delete the group {table.settings.topic_prefix}worker, so that the log is folded anew"
-    )
 
 
 async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> None:

@@ -5,7 +5,8 @@ import re
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from agents.publisher import Publisher
 from agents.routes import Routes
@@ -61,6 +62,18 @@ async def delete(settings: Settings, name: str) -> None:
     try:
         await admin.delete_topics([topic])
         await eventually_async(is_gone, 30, f"{topic} is deleted")
+    finally:
+        await admin.close()
+
+
+async def trim(settings: Settings, partition: TopicPartition) -> None:
+    """Remove the first record of a partition, as a retention would: Kafka does so only where the policy allows it."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        changed = ConfigResource(ConfigResourceType.TOPIC, partition.topic, {"cleanup.policy": "compact,delete"})
+        await admin.alter_configs([changed])
+        await admin.delete_records({partition: RecordsToDelete(before_offset=1)})
     finally:
         await admin.close()
 
@@ -136,3 +149,22 @@ def test_a_changelog_that_was_deleted_ends_the_worker(kafka_cluster: Cluster) ->
     assert f"delete the group {settings.topic_prefix}worker" in said
     assert "Traceback" not in told(said)
     assert asyncio.run(committed(settings)) == before
+
+
+@pytest.mark.kafka
+def test_a_changelog_that_was_trimmed_ends_the_worker(kafka_cluster: Cluster) -> None:
+    """Rows are gone, and nobody knows which: neither a worker nor a snapshot goes on with the others."""
+    settings = kafka_cluster.settings
+    worker = kafka_cluster.start("worker").wait_ready()
+    asyncio.run(publish(settings))
+    wait_for_rest([worker], 200)
+    assert worker.stop() == 0
+    before, trimmed = asyncio.run(committed(settings)), TopicPartition(settings.topic_prefix + CHANGELOG.name, 1)
+    asyncio.run(trim(settings, trimmed))
+    for command in ("worker", "snapshot"):
+        said = ended(kafka_cluster.run(command))
+        assert f"the changelog {trimmed.topic} of partition 1 begins at offset 1:" in said
+        assert f"delete {trimmed.topic} and the group {settings.topic_prefix}worker" in said
+        assert "Traceback" not in told(said)
+    assert asyncio.run(committed(settings)) == before
+    assert not list(settings.data_dir.glob("*snapshot*"))
