@@ -3,13 +3,14 @@ The oracle: folds the same topics without Faust, in other batches, and compares.
 
 For each user the newest record of `clout.scores` names the offsets that its partition had folded. The log is folded to
 exactly these, scored at the document's `as_of`, and the result must be the document: score, factors, networks,
-engagement and engagers. What linked accounts have told their persons is checked the same way. Spikes are evidence: what
-was told of them is compared within a tolerance (`spike_check.py`), and fails no check. Where a worker was catching up,
-its topics came further apart than in the oracle's fold, and some spikes differ.
+engagement and engagers. Traffic may go on meanwhile. What linked accounts have told their persons is checked the same
+way. Spikes are evidence: what was told of them is compared within a tolerance (`spike_check.py`), and fails no check.
+Where a worker was catching up, its topics came further apart than in the oracle's fold, and some spikes differ.
 """
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,6 @@ from cyclopts import Parameter
 from pipeline.contributed import Contributed
 from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
-from pipeline.errors import StoreUnavailableError
 from pipeline.log_reader import LogReader
 from pipeline.log_runs import Log, runs
 from pipeline.settings import Settings, get_settings
@@ -36,6 +36,7 @@ from pipeline.state.forgetting import drop_rows
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.persons import standing
 from pipeline.state.sources import SOURCES
+from pipeline.stored import Stored
 from schemas import Forgotten, Override, ScoreDocument
 
 _COMPARED: Final = (
@@ -55,6 +56,9 @@ _COMPARED: Final = (
     "model",
 )
 _SHOWN: Final = 10
+PATIENCE_S: Final = 45.0
+"""A document that is owed comes within 30 s, and some more on a busy machine."""
+_LOOK_S: Final = 0.5
 _DOCUMENT: Final = msgspec.json.Decoder(ScoreDocument)
 _OFFSETS: Final = msgspec.json.Decoder(dict[str, int])
 
@@ -73,6 +77,8 @@ class Report:
     """Documents older than the snapshot that the oracle began with: not compared."""
     behind: list[str] = field(default_factory=list)
     """Folded further than their newest document says."""
+    newer: int = 0
+    """Documents that Redis got while the topics were read: not compared."""
     spikes: SpikeReport = field(default_factory=SpikeReport)
     fates: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
 
@@ -85,14 +91,15 @@ class Report:
 class Oracle:
     """Folds one partition after the other."""
 
-    def __init__(self, settings: Settings, beginning: Beginning | None = None) -> None:
+    def __init__(self, settings: Settings, beginning: Beginning | None = None, patience_s: float = PATIENCE_S) -> None:
         self._settings = settings
+        self._patience_s = patience_s
         self._beginning = beginning
         self._config = state_config(settings)
         self._decisions = Decisions()
         self._contributed = Contributed()
 
-    async def check(self, stored: "Stored | None") -> Report:
+    async def check(self, stored: Stored | None) -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
         report = Report()
         control = await read_control(self._settings)
@@ -102,21 +109,53 @@ class Oracle:
             self._decisions.add(override)
         async with LogReader(self._settings) as reader:
             self._contributed = await Contributed.read(reader, self._settings)
+            ends: dict[TopicPartition, int] = {}
+            versions: dict[str, int] = {}
             for number in range(self._settings.partitions):
                 logs = await self._read(reader, number)
-                await self._check_partition(number, logs, stored, report)
+                newest = _newest_documents(logs["scores"])
+                self._check_partition(number, logs, newest, report)
+                scores = TopicPartition(self._settings.topic_prefix + "scores", number)
+                ends[scores] = logs["scores"].end
+                versions.update({user.decode(): document.version for user, (document, _, _) in newest.items()})
+                if stored is not None:
+                    held = {user: value for user, (_, _, value) in newest.items()}
+                    found = await stored.compare(scores, ends[scores], held)
+                    report.differences += found.differences
+                    report.newer += found.newer
+            await self._await_documents(reader, ends, versions, report)
         return report
 
     async def _read(self, reader: LogReader, number: int) -> dict[str, Log]:
+        # The scores first: whatever they are made of is in the sources then, though traffic goes on.
+        return await self._logs(reader, number, ["scores"]) | await self._logs(reader, number, [*SOURCES, "spikes"])
+
+    async def _logs(self, reader: LogReader, number: int, names: list[str]) -> dict[str, Log]:
         prefix = self._settings.topic_prefix
-        tps = [TopicPartition(prefix + name, number) for name in (*SOURCES, "scores", "spikes")]
-        begins = await reader.begins(tps)
-        logs = {tp: Log(begins[tp]) for tp in tps}
+        begins = await reader.begins([TopicPartition(prefix + name, number) for name in names])
+        logs = {tp: Log(begin) for tp, begin in begins.items()}
         async for tp, records in reader.read(begins):
             log = logs[tp]
             for record in records:
                 log.add(record, with_headers=tp.topic == prefix + "scores")
         return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
+
+    async def _await_documents(
+        self, reader: LogReader, ends: dict[TopicPartition, int], versions: dict[str, int], report: Report
+    ) -> None:
+        """Leave out of the report whose document comes yet: traffic goes on, and small moves are held back."""
+        deadline = time.monotonic() + self._patience_s
+        while (report.missing or report.behind) and time.monotonic() < deadline:
+            came = set()
+            async for tp, run in reader.runs(ends):
+                ends[tp] = run.end
+                for key, value in zip(run.keys, run.values, strict=True):
+                    user = (key or b"").decode()
+                    if value is not None and _DOCUMENT.decode(value).version > versions.get(user, -1):
+                        came.add(user)
+            report.missing = [user for user in report.missing if user not in came]
+            report.behind = [user for user in report.behind if user not in came]
+            await asyncio.sleep(_LOOK_S)
 
     def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
         part = Partition(number, self._config, self._decisions)
@@ -127,10 +166,13 @@ class Oracle:
             drop_rows(part, self._decisions.forgotten.times)
         return part
 
-    async def _check_partition(
-        self, number: int, logs: dict[str, Log], stored: "Stored | None", report: Report
+    def _check_partition(
+        self,
+        number: int,
+        logs: dict[str, Log],
+        newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]],
+        report: Report,
     ) -> None:
-        newest = _newest_documents(logs["scores"])
         part = self._new_partition(number, logs)
         begin, version = part.positions.copy(), part.version
         spikes: list[bytes] = []
@@ -162,8 +204,6 @@ class Oracle:
             elif part.owed[row]:
                 report.behind.append(user.decode())
         self._check_contributions(part, logs, report)
-        if stored is not None:
-            await stored.compare({user: value for user, (_, _, value) in newest.items()}, report)
 
     def _check_contributions(self, end: Partition, logs: dict[str, Log], report: Report) -> None:
         """Compare what the accounts of a partition contribute with the log; `end` has all of it."""
@@ -241,40 +281,6 @@ def _differences(document: ScoreDocument, truth: ScoreDocument) -> list[str]:
     ]
 
 
-class Stored:
-    """The documents in Redis."""
-
-    def __init__(self, url: str) -> None:
-        from redis.asyncio import Redis
-
-        self._url = url
-        self._redis = Redis.from_url(url)
-
-    async def compare(self, newest: dict[bytes, bytes], report: Report) -> None:
-        """
-        Compare Redis with the newest documents of the topic, byte for byte.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        from redis.exceptions import RedisError
-
-        users = list(newest)
-        try:
-            for start in range(0, len(users), 1_000):
-                chunk = users[start : start + 1_000]
-                held = await self._redis.mget([b"clout:user:" + user for user in chunk])
-                for user, value in zip(chunk, held, strict=True):
-                    if value != newest[user]:
-                        report.differences.append(f"{user.decode()}: Redis holds {value!r}, the topic {newest[user]!r}")
-        except RedisError as exc:
-            raise StoreUnavailableError(f"Redis does not answer at {self._url}: {exc}") from exc
-
-    async def close(self) -> None:
-        """Let the connection go."""
-        await self._redis.aclose()
-
-
 async def run(settings: Settings, *, check: bool, snapshot: Path | None = None) -> Report:
     """Fold all topics, from a snapshot if need be, and compare with the scores topic, and with Redis when `check`."""
     beginning = await find_beginning(settings, snapshot, default_path(settings))
@@ -314,6 +320,8 @@ def _summary(report: Report, *, check: bool) -> str:
         f"{compared}: {outcome}",
         f"spikes told {spikes.told}: {spikes.found} in the log, too, {len(spikes.untold)} that were not told",
     ]
+    if report.newer:
+        lines.append(f"  {report.newer} documents in Redis came while the topics were read: not compared with it")
     if report.earlier:
         lines.append(f"  {report.earlier} documents are older than the snapshot: not compared")
     lines += [f"  {text}" for text in report.differences[:_SHOWN]]
