@@ -58,7 +58,7 @@ def alerter(*, broker: Broker = None, redis: Redis = None, port: Port = None) ->
 
 
 @app.command
-def score(*users: str, redis: Redis = None) -> int:
+def score(users: list[str], /, *, redis: Redis = None) -> int:
     """Show the scores of users; the exit status is 1 when one has none."""
     from pipeline.lookup.reading import show_scores
 

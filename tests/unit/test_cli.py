@@ -59,6 +59,32 @@ def test_the_version_is_the_one_of_the_distribution(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.strip() == wanted
 
 
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("score", "USERS"),
+        ("explain", "--user"),
+        ("moments", "--user"),
+        ("link", "--account"),
+        ("link n:a", "--person"),
+        ("unlink", "--account"),
+        ("export scores", "--file"),
+        ("calibrate", "--name"),
+        ("alerts ack", "--spike"),
+        ("keys revoke", "--key-id"),
+        ("agent replay", "--file"),
+        ("agent mastodon", "--server"),
+    ],
+)
+def test_a_command_says_what_is_missing(command: str, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to do is a mistake of who called, not a success: status 2, as with every other wrong option."""
+    with pytest.raises(SystemExit) as end:
+        cli.app(command.split())
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert f"parameter {missing} requires an argument" in told.out + told.err
+
+
 def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A PipelineError says what to do; a traceback would bury it."""
 
