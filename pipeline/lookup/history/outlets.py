@@ -38,11 +38,18 @@ def score_point(record: Record) -> Write:
         UnicodeDecodeError: The key of a tombstone is no text.
     """
     if not record.value:
-        return _tombstone(record, told=1)
+        return _tombstone(tombstone_user(record), told=1)
     head = _decode_score(record.value)
-    subject = f"{head.user}\n{head.as_of // MINUTE_MS}"
-    number = klout_id(head.user)
-    return Write(subject, head.version, (head.user, head.version, head.as_of, round(head.score * 100), number, 1))
+    return point_write(head.user, head.version, head.as_of, head.score)
+
+
+def point_write(user: str, version: int | None, as_of: int, score: float) -> Write:
+    """Return the point that a score is; version None: a tombstone."""
+    if version is None:
+        return _tombstone(user, told=1)
+    return Write(
+        f"{user}\n{as_of // MINUTE_MS}", version, (user, version, as_of, round(score * 100), klout_id(user), 1)
+    )
 
 
 def history_point(record: Record) -> Write:
@@ -54,14 +61,13 @@ def history_point(record: Record) -> Write:
         UnicodeDecodeError: The key of a tombstone is no text.
     """
     if not record.value:
-        return _tombstone(record, told=0)
+        return _tombstone(tombstone_user(record), told=0)
     point = _decode_point(record.value)
     subject, number = f"{point.user}\n{point.time}", klout_id(point.user)
     return Write(subject, point.version, (point.user, point.version, point.time, round(point.score * 100), number, 0))
 
 
-def _tombstone(record: Record, told: int) -> Write:
-    user = tombstone_user(record)
+def _tombstone(user: str, told: int) -> Write:
     return Write(user, None, (user, "", 0, 0, klout_id(user), told))
 
 

@@ -6,7 +6,7 @@ Of several records of a subject in one fetch only the newest is written: the oth
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -30,6 +30,23 @@ class Batch:
     partition: int
     position: int
     records: Sequence[Record]
+
+    @property
+    def end(self) -> int:
+        """The offset after the last record."""
+        return self.records[-1].offset + 1
+
+    def writes(self, tally: "Tally") -> Iterator[tuple[int, Write]]:
+        """Yield what is written of each record that decodes, with its offset."""
+        for record in self.records:
+            try:
+                yield record.offset, self.outlet.prepare(record)
+            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+                tally.refused.append((self.topic, self.partition, record.offset, str(exc)))
+
+
+Heard = Callable[[Batch, Sequence[tuple[int, Write]]], None]
+"""Is told of all that a batch brought, before any of it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,52 +100,48 @@ class Tally:
     """Topic, partition, offset and reason of each record that does not decode."""
 
 
-def chunks(batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
+def chunks(batches: Sequence[Batch], tally: Tally, heard: Heard | None = None) -> Iterator[Chunk]:
     """Cut the batches of one fetch into chunks, one outlet after the other."""
     outlets = dict.fromkeys(batch.outlet for batch in batches)
     for outlet in outlets:
-        yield from _chunks(outlet, [batch for batch in batches if batch.outlet is outlet], tally)
+        yield from _chunks(outlet, [batch for batch in batches if batch.outlet is outlet], tally, heard)
 
 
-def _chunks(outlet: Outlet, batches: Sequence[Batch], tally: Tally) -> Iterator[Chunk]:
+def _chunks(outlet: Outlet, batches: Sequence[Batch], tally: Tally, heard: Heard | None) -> Iterator[Chunk]:
     chunk = Chunk(outlet)
     for batch in batches:
         name, position = outlet.field(batch.topic, batch.partition), batch.position
-        for offset, write in _newest(_prepared(batch, tally), tally):
+        writes = list(batch.writes(tally))
+        if heard is not None:
+            heard(batch, writes)
+        for offset, write in _newest(writes, tally):
             chunk.writes.append(write)
             if len(chunk.writes) == outlet.per_call:
                 chunk.ranges.append(Range(name, position, offset + 1))
                 position = offset + 1
                 yield chunk
                 chunk = Chunk(outlet)
-        if position <= batch.records[-1].offset:
-            chunk.ranges.append(Range(name, position, batch.records[-1].offset + 1))
+        if position < batch.end:
+            chunk.ranges.append(Range(name, position, batch.end))
     if chunk.ranges:
         yield chunk
 
 
-def _prepared(batch: Batch, tally: Tally) -> Iterator[tuple[int, Write]]:
-    for record in batch.records:
-        try:
-            yield record.offset, batch.outlet.prepare(record)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            tally.refused.append((batch.topic, batch.partition, record.offset, str(exc)))
-
-
-def _newest(writes: Iterator[tuple[int, Write]], tally: Tally) -> list[tuple[int, Write]]:
+def _newest(writes: Sequence[tuple[int, Write]], tally: Tally) -> list[tuple[int, Write]]:
     """Keep one write per subject, in the order of offsets; a tombstone replaces all before it."""
     newest: dict[str, tuple[int, Write]] = {}
     for offset, write in writes:
         standing = newest.get(write.subject)
         if standing is not None:
             tally.superseded += 1
-            if not _replaces(write, standing[1]):
+            if not replaces(write.version, standing[1].version):
                 continue
             del newest[write.subject]
         newest[write.subject] = (offset, write)
     return list(newest.values())
 
 
-def _replaces(write: Write, standing: Write) -> bool:
+def replaces(version: int | None, standing: int | None) -> bool:
+    """Tell whether a record counts more than one before it; None: a tombstone."""
     # Of one version the later record counts: details change without an event when somebody they name is forgotten.
-    return write.version is None or standing.version is None or write.version >= standing.version
+    return version is None or standing is None or version >= standing

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from pipeline.clock import Clock, system_clock
 from pipeline.logs import get_logger
 from pipeline.lookup.connection import AWAY
-from pipeline.lookup.sink.chunks import Chunk, Tally, chunks
+from pipeline.lookup.sink.chunks import Chunk, Heard, Tally, chunks
 from pipeline.lookup.sink.scores import SCORES
 from pipeline.lookup.sink.source import Source
 from pipeline.lookup.sink.writer import LostError, Writer
@@ -45,6 +45,7 @@ class Lane:
         writer: Where it goes.
         behind: A lane that goes first whenever it has something to write.
         linger_s: Least time between two fetches, except while Redis is being filled.
+        heard: Is told of all that is read.
         clock: Unix ms.
     """
 
@@ -55,12 +56,14 @@ class Lane:
         behind: "Lane | None" = None,
         linger_s: float = _LINGER_S,
         clock: Clock = system_clock,
+        heard: Heard | None = None,
     ) -> None:
         self._source = source
         self._writer = writer
         self._behind = behind
         self._linger_s = linger_s
         self._clock = clock
+        self._heard = heard
         self._ends: dict[TopicPartition, int] | None = None
         self._check_at = 0.0
         self.is_idle = asyncio.Event()
@@ -92,14 +95,18 @@ class Lane:
         self.is_idle.clear()
         await self._note_rewound()
         tally = Tally()
-        await self._write(chunks(batches, tally))
+        await self._write(chunks(batches, tally, self._heard))
         self._report(tally)
         await _until_redis_answers(self._after_writing)
         await self._finish_rebuild()
         await self._check()
         self.is_idle.set()
-        linger_s = 0.0 if self._writer.rebuilding else self._linger_s
+        linger_s = 0.0 if self._writer.rebuilding else self._linger()
         await asyncio.sleep(max(0.0, began + linger_s - time.monotonic()))
+
+    def _linger(self) -> float:
+        """Return the least time between this fetch and the next, in seconds."""
+        return self._linger_s
 
     async def _note_rewound(self) -> None:
         for name, position in self._source.rewound().items():

@@ -33,6 +33,10 @@ class Write(msgspec.Struct, gc=False):
     """What it takes of some records more than of others; `columns` tell how many."""
     time: int = 0
     """When a score was computed, Unix ms; 0 for all else."""
+    as_of: int = 0
+    """Up to which event time it holds, Unix ms; 0 for all else."""
+    score: float = 0.0
+    """0 for all else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Final
 from pipeline.logs import get_logger
 from pipeline.lookup import keys
 from pipeline.lookup.connection import connect, redacted
-from pipeline.lookup.history.lane import OUTLETS as HISTORY
 from pipeline.lookup.history.lane import HistoryLane
 from pipeline.lookup.history.outbox import Outbox
+from pipeline.lookup.history.relay import Relay
+from pipeline.lookup.history.source import HistorySource
 from pipeline.lookup.sink.details import DETAILS
 from pipeline.lookup.sink.lane import Lane
 from pipeline.lookup.sink.outlet import Outlet
@@ -41,17 +42,16 @@ async def run(settings: Settings) -> None:
         PipelineError: A port is taken, or topics do not fit the settings.
     """
     redis = connect(settings.redis, _TIMEOUT_S)
-    sources = (
-        Source(settings, LIVE, settings.fetch_wait_ms),
-        Source(settings, BACKGROUND, _BACKGROUND_WAIT_MS),
-        Source(settings, HISTORY, _BACKGROUND_WAIT_MS),
-    )
-    live = Lane(sources[0], Writer(redis, keys.LIVE_LANE, LIVE_STREAMS))
+    relay = Relay()
+    scores = Source(settings, LIVE, settings.fetch_wait_ms)
+    details = Source(settings, BACKGROUND, _BACKGROUND_WAIT_MS)
+    history = HistorySource(settings, _BACKGROUND_WAIT_MS, scores, relay)
+    live = Lane(scores, Writer(redis, keys.LIVE_LANE, LIVE_STREAMS), heard=relay.hand)
     outbox = Outbox(settings, redis)
     lanes = (
         live,
-        Lane(sources[1], Writer(redis, "background"), behind=live),
-        HistoryLane(sources[2], Writer(redis, "history"), outbox, behind=live),
+        Lane(details, Writer(redis, "background"), behind=live),
+        HistoryLane(history, Writer(redis, "history"), outbox, behind=live),
     )
     # Documents make many short-lived tuples and no cycles: looking for some took a tenth of the time.
     gc.freeze()
@@ -61,7 +61,7 @@ async def run(settings: Settings) -> None:
         async with serve_probes(settings.host, settings.sink_port, lambda: all(lane.is_ready for lane in lanes)):
             await _all(*(lane.run() for lane in lanes))
     finally:
-        for source in sources:
+        for source in (scores, details, history):
             await source.stop()
         await outbox.stop()
         await redis.aclose()

@@ -65,7 +65,7 @@ def score_write(record: Record) -> Write:
     )
     rest = [part for network, of in head.networks.items() for part in (network, of.score)]
     columns = (head.user, head.version, _shape(head), head.score, change, record.value, len(head.networks))
-    return Write(head.user, head.version, columns, rest, head.time)
+    return Write(head.user, head.version, columns, rest, head.time, head.as_of, head.score)
 
 
 def _shape(head: _Head) -> str:

@@ -1,7 +1,7 @@
 """Reads every partition of some topics, from wherever Redis stands."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +20,14 @@ log = get_logger(__name__)
 
 _ALIVE_MS: Final = 2_000
 """A partition whose last answer is older is not known to be read to its end."""
+
+
+class End(NamedTuple):
+    """Where a log ended."""
+
+    offset: int
+    answered_at: int
+    """When the broker said so, Unix ms."""
 
 
 class Source:
@@ -95,7 +103,7 @@ class Source:
             self.consumer.seek(partition, position)
             self._positions[partition] = position
 
-    async def fetch(self, wait_ms: int) -> list[Batch]:
+    async def fetch(self, wait_ms: int) -> Sequence[Batch]:
         """Return what has arrived, one batch per partition, after `wait_ms` at most."""
         consumer = self.consumer
         fetches = await next_fetches(consumer._fetcher, consumer.assignment(), wait_ms / 1000)  # noqa: SLF001
@@ -116,20 +124,22 @@ class Source:
 
     def ends(self) -> dict[TopicPartition, int] | None:
         """Return where each log ended when it was last read, or None while that is not known of all."""
-        ends = {}
-        for partition in self._partitions:
-            end = self._end(partition)
-            if end is None:
-                return None
-            ends[partition] = end
-        return ends
+        ends = self._known_ends()
+        return None if ends is None else {partition: end.offset for partition, end in ends.items()}
 
-    def _end(self, partition: TopicPartition) -> int | None:
-        answered_at = self.consumer.last_poll_timestamp(partition)
-        if answered_at is None or answered_at <= self._sought_at:
-            return None
-        end: int | None = self.consumer.highwater(partition)
-        return end
+    def _known_ends(self) -> dict[TopicPartition, End] | None:
+        ends = {partition: self._end(partition) for partition in self._partitions}
+        known = {partition: end for partition, end in ends.items() if end is not None}
+        return known if len(known) == len(ends) else None
+
+    def _end(self, partition: TopicPartition) -> End | None:
+        end = self.log_end(partition)
+        return None if end is None or end.answered_at <= self._sought_at else end
+
+    def log_end(self, partition: TopicPartition) -> End | None:
+        """Return where a log ended when the broker was last asked, or None before."""
+        answered_at, offset = self.consumer.last_poll_timestamp(partition), self.consumer.highwater(partition)
+        return None if answered_at is None or offset is None else End(offset, answered_at)
 
     def reached(self, ends: dict[TopicPartition, int]) -> bool:
         """Tell whether every partition was read up to `ends`."""
@@ -143,7 +153,7 @@ class Source:
         """
         for partition, position in self._positions.items():
             end = self._end(partition)
-            if end is not None and end < position:
+            if end is not None and end.offset < position:
                 self.consumer.seek(partition, 0)
                 self._positions[partition] = self._rewound[self._field(partition)] = 0
         found, self._rewound = self._rewound, {}
@@ -155,8 +165,8 @@ class Source:
 
         `now` (Unix ms) decides whether the broker's last answers are recent.
         """
-        ends = self.ends()
-        if ends is None or not self.reached(ends):
+        ends = self._known_ends()
+        if ends is None or any(self._positions[partition] < end.offset for partition, end in ends.items()):
             return None
-        oldest = min(int(self.consumer.last_poll_timestamp(partition)) for partition in ends)
+        oldest = min(end.answered_at for end in ends.values())
         return oldest if now - oldest < _ALIVE_MS else None
