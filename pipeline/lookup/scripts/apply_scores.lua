@@ -12,20 +12,18 @@ local match = string.match
 local users, versions, shapes, scores = column(), column(), column(), column()
 local changes, documents, networks = column(), column(), column()
 
-local strings, heads, ranks = {}, {}, { [RANK] = {} }
+-- What is written: keys and values, users and heads, scores and users; of networks by their names.
+local strings, heads, rank, ranks, told = {}, {}, {}, {}, 0
 
 local function push(list, first, second)
   local size = #list
   list[size + 1], list[size + 2] = first, second
 end
 
-local function rank_on(key, score, user)
-  local rank = ranks[key]
-  if not rank then
-    rank = {}
-    ranks[key] = rank
-  end
-  push(rank, score, user)
+local function tell(...)
+  if quiet then return end
+  told = told + 1
+  call('XADD', CHANGES, '*', ...)
 end
 
 local function handle_key(user, shape)
@@ -80,7 +78,7 @@ local function delete(user, shape)
   call('ZREM', RANK, user)
   call('HDEL', HEADS, user)
   call('HDEL', 'clout:spiked', user)
-  if not quiet then call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'gone', user) end
+  tell('gone', user)
   return '1'
 end
 
@@ -95,16 +93,14 @@ local function apply(i, head)
   local shape, score = ARGV[shapes + i], ARGV[scores + i]
   push(strings, 'clout:user:' .. user, document)
   push(heads, user, version .. ' ' .. score .. ' ' .. shape)
-  push(ranks[RANK], score, user)
-  for network = first + 1, at, 2 do rank_on(RANK .. ':' .. ARGV[network], ARGV[network + 1], user) end
-  if shape ~= old_shape then reshape(user, old_shape, shape) end
-  if not quiet then
-    if was then
-      call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'change', ARGV[changes + i], 'was', was)
-    else
-      call('XADD', CHANGES, 'MAXLEN', '~', CHANGES_KEPT, '*', 'change', ARGV[changes + i])
-    end
+  push(rank, score, user)
+  for i = first + 1, at, 2 do
+    local network = ARGV[i]
+    if not ranks[network] then ranks[network] = {} end
+    push(ranks[network], ARGV[i + 1], user)
   end
+  if shape ~= old_shape then reshape(user, old_shape, shape) end
+  if was then tell('change', ARGV[changes + i], 'was', was) else tell('change', ARGV[changes + i]) end
   return '1'
 end
 
@@ -115,7 +111,9 @@ if count > 0 then
   if #strings > 0 then
     call('MSET', unpack(strings))
     call('HSET', HEADS, unpack(heads))
-    for key, rank in pairs(ranks) do call('ZADD', key, unpack(rank)) end
+    call('ZADD', RANK, unpack(rank))
+    for network, of in pairs(ranks) do call('ZADD', RANK .. ':' .. network, unpack(of)) end
   end
+  if told > 0 then call('XTRIM', CHANGES, 'MAXLEN', '~', CHANGES_KEPT) end
 end
 return finish(fates)
