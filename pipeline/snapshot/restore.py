@@ -24,15 +24,13 @@ from pipeline.state.codec import encode_meta
 from pipeline.state.origin import Origin, encode_origin
 from pipeline.state.partition import FATES, Partition
 from pipeline.streams.batches import BatchWriter
-from pipeline.topics import CHANGELOG, LARGEST_LETTER, TOPICS, ensure_topics
+from pipeline.topics import CHANGELOG, TOPICS, ensure_topics
 
 LEAP: Final = 1 << 32
 """Versions that are left out after a log was lost: more records than any lost log had."""
 
 _FLUSH_BYTES: Final = 16 << 20
 """Written at once, then acknowledged: memory stays bounded."""
-_BATCH_BYTES: Final = 512 << 10
-"""As the worker's: below a broker's limit of 1 MiB."""
 
 
 @dataclass(slots=True)
@@ -146,9 +144,6 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         **client_options(settings),
         # Not idempotent, which the embedded broker could not be: a record that a retry doubles says the same twice.
         acks="all",
-        compression_type="snappy",
-        max_batch_size=_BATCH_BYTES,
-        max_request_size=LARGEST_LETTER,
     )
     try:
         async with connected(settings):

@@ -48,9 +48,26 @@ def _lowest_bit(_context: Any, number: Any) -> Any:
     return types.int64(number), code
 
 
-# Numba has no words for these two; what it calls `Any` is its compiler's.
+def _copy(_context: Any, to: Any, at: Any, source: Any, start: Any, size: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def place(array: int) -> Any:
+            data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
+            return builder.gep(data, [arguments[array + 1]])
+
+        word = ir.IntType(64)
+        memcpy = builder.module.declare_intrinsic("llvm.memcpy", [place(0).type, place(2).type, word])
+        builder.call(memcpy, [place(0), place(2), arguments[4], ir.Constant(ir.IntType(1), 0)])
+        return context.get_dummy_value()
+
+    return types.none(to, at, source, start, size), code
+
+
+# Numba has no words for these; what it calls `Any` is its compiler's.
 eight_at = cast("Callable[[NDArray[np.uint8], int], np.uint64]", intrinsic(_eight_at))
 """Return the eight bytes from a place on as a little-endian number, in one load. For compiled functions alone."""
 
 lowest_bit = cast("Callable[[np.uint64], int]", intrinsic(_lowest_bit))
 """Return the place of the lowest bit that is set, of a number that is not 0. For compiled functions alone."""
+
+copy = cast("Callable[[NDArray[np.uint8], int, NDArray[np.uint8], int, int], None]", intrinsic(_copy))
+"""Copy to a place of one buffer from a place of another so many bytes. For compiled functions alone."""

@@ -71,6 +71,11 @@ class Packed:
         return np.frombuffer(self.text, np.uint8)
 
     @property
+    def columns(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """The buffer, and where texts begin and end: what compiled functions take."""
+        return self.buffer, self.starts, self.ends
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """The bytes of each text."""
         return self.ends - self.starts

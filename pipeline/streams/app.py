@@ -25,14 +25,11 @@ from pipeline.streams.decisions import DecisionsFollower
 from pipeline.streams.recovery import BulkTableManager
 from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
-from pipeline.topics import LARGEST_LETTER, ensure_topics
+from pipeline.topics import ensure_topics
 
 FETCH_BYTES: Final = 1 << 20
 CRASH_S: Final = 8.0
 """After a crash the process ends within this time: a consumer's thread may wait a minute for its broker."""
-
-BATCH_BYTES: Final = 512 << 10
-"""Below the broker's limit of 1 MiB for a batch."""
 
 
 class App(faust.App):
@@ -87,10 +84,6 @@ def create_app(settings: Settings, name: str | None = None) -> App:
         # Stands in the assignment that a static member gets back after a restart, maybe on another port.
         canonical_url=f"http://{settings.group_instance_id}" if settings.group_instance_id else None,
         producer_request_timeout=30.0,
-        producer_max_batch_size=BATCH_BYTES,
-        producer_max_request_size=LARGEST_LETTER,
-        # Rows and documents shrink to a third. Not lz4: aiokafka compresses with its level 9, seven times slower.
-        producer_compression_type="snappy",
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,
         topic_disable_leader=True,

@@ -1,18 +1,17 @@
 """Writing many records at once: whole Kafka record batches instead of a future a record."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from pipeline.errors import ChangelogWriteError
+from pipeline.record_batch import Columns, Header, Record, RecordBatch, record_batches
+from pipeline.state.packed import Packed
 
-Header = tuple[str, bytes]
-
-NO_HEADERS: Final[list[Header]] = []
-"""Never changed."""
+NO_HEADERS: Final[Sequence[Header]] = ()
 
 
 class BatchWriter:
@@ -20,9 +19,9 @@ class BatchWriter:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
-        self._lanes: dict[tuple[str, int], list[BatchBuilder]] = {}
-        self.records = 0
+        self._lanes: dict[tuple[str, int], _Lane] = {}
         self.bytes = 0
+        """Of all values."""
 
     def add(
         self,
@@ -31,21 +30,26 @@ class BatchWriter:
         key: bytes | None,
         value: bytes | None,
         now: int,
-        headers: list[Header] = NO_HEADERS,
+        headers: Sequence[Header] = NO_HEADERS,
     ) -> None:
         """Add a record; `now` is its Kafka timestamp, Unix ms."""
-        lane = self._lanes.get((topic, partition))
-        batch = lane[-1] if lane else self._new(topic, partition)
-        if batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
-            batch = self._new(topic, partition)
-            batch.append(timestamp=now, key=key, value=value, headers=headers)
-        self.records += 1
+        self._lane(topic, partition).add(key, value, now, headers)
         self.bytes += len(value or b"")
 
-    def _new(self, topic: str, partition: int) -> BatchBuilder:
-        batch: BatchBuilder = self._producer.create_batch()
-        self._lanes.setdefault((topic, partition), []).append(batch)
-        return batch
+    def extend(
+        self, topic: str, partition: int, keys: Packed, values: Packed, now: int, headers: Sequence[Header] = NO_HEADERS
+    ) -> None:
+        """Add records with the same timestamp and headers."""
+        if not len(keys):
+            return
+        self._lane(topic, partition).extend(Columns.alike(keys, values, now, headers))
+        self.bytes += int(values.lengths.sum())
+
+    def _lane(self, topic: str, partition: int) -> "_Lane":
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane()
+        return lane
 
     async def flush(self) -> None:
         """
@@ -56,7 +60,7 @@ class BatchWriter:
         """
         lanes, self._lanes = self._lanes, {}
         try:
-            await asyncio.gather(*(self._send(topic, number, batches) for (topic, number), batches in lanes.items()))
+            await asyncio.gather(*(self._send(topic, number, lane) for (topic, number), lane in lanes.items()))
         except KafkaError as exc:
             topics = sorted({topic for topic, _ in lanes})
             raise ChangelogWriteError(
@@ -64,10 +68,32 @@ class BatchWriter:
                 "committed; the worker continues from the last commit when it is started again"
             ) from exc
 
-    async def _send(self, topic: str, partition: int, batches: list[BatchBuilder]) -> None:
+    async def _send(self, topic: str, partition: int, lane: "_Lane") -> None:
         """Send one partition's batches; the producer takes the next when the one before is under way."""
-        waiting = []
-        for batch in batches:
-            batch.close()
-            waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+        waiting = [await self._producer.send_batch(batch, topic, partition=partition) for batch in lane.batches()]
         await asyncio.gather(*waiting)
+
+
+class _Lane:
+    """The records for one partition, in their order."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Columns] = []
+        self._singles: list[Record] = []
+        """The last records, which came one by one."""
+
+    def add(self, key: bytes | None, value: bytes | None, now: int, headers: Sequence[Header]) -> None:
+        self._singles.append((key, value, now, headers))
+
+    def extend(self, records: Columns) -> None:
+        self._close()
+        self._pieces.append(records)
+
+    def batches(self) -> Iterator[RecordBatch]:
+        self._close()
+        return record_batches(self._pieces)
+
+    def _close(self) -> None:
+        if self._singles:
+            self._pieces.append(Columns.of(self._singles))
+            self._singles = []

@@ -6,10 +6,12 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from pipeline.partitioner import partitions_of
+from pipeline.record_batch import Header
 from pipeline.settings import Settings
 from pipeline.state.documents import ENCODER
+from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
-from pipeline.streams.batches import BatchWriter, Header
+from pipeline.streams.batches import BatchWriter
 from schemas import AccountContribution
 
 Written = tuple[bytes, bytes | None]
@@ -73,18 +75,14 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
     """
     number = plan.part.number
     writer = BatchWriter(producer)
-    for key, value in plan.rows:
-        writer.add(outputs.changelog, number, key, value, now)
+    writer.extend(outputs.changelog, number, *Packed.of_pairs(plan.rows), now)
     await writer.flush()
     writer = BatchWriter(producer)
-    for key, value in plan.scores:
-        writer.add(outputs.scores, number, key, value, now, plan.headers)
-    for key, value in plan.details:
-        writer.add(outputs.details, number, key, value, now)
+    writer.extend(outputs.scores, number, *Packed.of_pairs(plan.scores), now, plan.headers)
+    writer.extend(outputs.details, number, *Packed.of_pairs(plan.details), now)
     persons = [each.user.encode() for each in plan.contributions]
     ways = partitions_of(persons, outputs.partitions).tolist()
     for each, person, way in zip(plan.contributions, persons, ways, strict=True):
         writer.add(outputs.contributions, way, person, ENCODER.encode(each), now, plan.headers)
-    for key, value in plan.spikes:
-        writer.add(outputs.spikes, number, key, value, now)
+    writer.extend(outputs.spikes, number, *Packed.of_pairs(plan.spikes), now)
     await writer.flush()

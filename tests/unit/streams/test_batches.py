@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from pipeline.errors import ChangelogWriteError
+from pipeline.record_batch import BATCH_BYTES, RecordBatch
+from pipeline.state.packed import Packed
 from pipeline.streams.batches import BatchWriter
-
-LIMIT = 4_096
 
 
 class Producer:
@@ -21,11 +20,7 @@ class Producer:
         self.sent: list[tuple[str, int, bytes]] = []
         self._fault = fault
 
-    def create_batch(self) -> BatchBuilder:
-        """Return an empty batch of a small size."""
-        return BatchBuilder(LIMIT, 0)
-
-    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> Any:
+    async def send_batch(self, batch: RecordBatch, topic: str, *, partition: int) -> Any:
         """Keep a batch, or promise an error."""
         acknowledged = asyncio.get_running_loop().create_future()
         if self._fault is not None:
@@ -47,32 +42,50 @@ class Producer:
 
 
 async def test_every_record_is_sent_in_order_however_many_batches_it_takes() -> None:
-    """Keys, values, headers and times as they were added, by topic and partition."""
+    """Keys, values, headers and times as they were added, one by one or many at a time, by topic and partition."""
     producer = Producer()
     writer = BatchWriter(producer)  # type: ignore[arg-type]
     for i in range(500):
-        writer.add("rows", i % 2, b"k%d" % i, b"v" * (i % 90), 7_000 + i, [("n", b"%d" % i)])
+        writer.add("rows", i % 2, b"k%d" % i, b"v" * (i % 90 * 100), 7_000 + i, [("n", b"%d" % i)])
+    many = [(b"m%d" % i, b"w" * i) for i in range(1_500)]
+    writer.extend("rows", 0, *Packed.of_pairs(many), 9_000, [("n", b"many")])
+    writer.add("rows", 0, b"last", b"one", 9_001)
     writer.add("scores", 0, b"k", None, 1)
     await writer.flush()
-    assert len(producer.sent) > 4
-    for number in (0, 1):
+    # 2.2 MB, 1.1 MB, and one record.
+    assert len(producer.sent) == 5 + 3 + 1
+    for number, after in ((0, [*many, (b"last", b"one")]), (1, [])):
         records = producer.records("rows", number)
-        assert [record.key for record in records] == [b"k%d" % i for i in range(number, 500, 2)]
-        assert [record.value for record in records] == [b"v" * (i % 90) for i in range(number, 500, 2)]
-        assert [record.timestamp for record in records] == [7_000 + i for i in range(number, 500, 2)]
+        before = [(b"k%d" % i, b"v" * (i % 90 * 100)) for i in range(number, 500, 2)]
+        assert [(record.key, record.value) for record in records] == before + after
+        assert [record.timestamp for record in records[:250]] == [7_000 + i for i in range(number, 500, 2)]
         assert records[3].headers == [("n", b"%d" % (number + 6))]
+    assert [(r.timestamp, r.headers) for r in producer.records("rows", 0)[-2:]] == [
+        (9_000, [("n", b"many")]),
+        (9_001, []),
+    ]
     assert producer.records("scores", 0)[0].value is None
-    assert writer.records == 501
+
+
+async def test_a_writer_without_records_sends_nothing() -> None:
+    """A partition where nothing happened costs no request."""
+    producer = Producer()
+    writer = BatchWriter(producer)  # type: ignore[arg-type]
+    writer.extend("rows", 0, *Packed.of_pairs([]), 1)
+    await writer.flush()
+    assert not producer.sent
 
 
 async def test_a_record_longer_than_a_batch_is_sent_alone() -> None:
     """A megabyte among the dead letters is not dropped."""
     producer = Producer()
     writer = BatchWriter(producer)  # type: ignore[arg-type]
-    for value in (b"before", b"x" * (3 * LIMIT), b"after"):
+    values = [b"before", b"x" * (3 * BATCH_BYTES), b"after"]
+    for value in values:
         writer.add("dead-letters", 0, b"k", value, 1)
     await writer.flush()
-    assert [record.value for record in producer.records("dead-letters", 0)] == [b"before", b"x" * (3 * LIMIT), b"after"]
+    assert [record.value for record in producer.records("dead-letters", 0)] == values
+    assert len(producer.sent) == 3
 
 
 async def test_what_was_flushed_is_not_sent_again() -> None:
