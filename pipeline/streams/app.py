@@ -16,7 +16,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pipeline.kafka import bootstrap_servers, ssl_context
 from pipeline.settings import Settings, get_settings
 from pipeline.state.sources import SOURCES
-from pipeline.state.warm_up import warm_up
 from pipeline.streams import engagement
 from pipeline.streams.allocator import keep_freed_memory
 from pipeline.streams.commit import CommitRounds
@@ -25,6 +24,7 @@ from pipeline.streams.decisions import DecisionsFollower
 from pipeline.streams.recovery import BulkTableManager
 from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
+from pipeline.streams.warm_up import warm_up
 from pipeline.topics import ensure_topics
 
 FETCH_BYTES: Final = 1 << 20
