@@ -1,5 +1,5 @@
 """
-From columns to Kafka record batches: the way back from `pipeline/fetches.py`.
+From columns to Kafka record batches: the way back from `pipeline/parsing.py`.
 
 aiokafka's builder takes a record at a time (1.3 us each with the calls around it). Here a compiled loop writes the
 records of a whole batch. What is left to aiokafka is what it does for any batch: whose turn it is, and the sequence

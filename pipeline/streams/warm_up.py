@@ -5,6 +5,7 @@ from typing import Final
 from aiokafka.record.memory_records import MemoryRecords
 
 from pipeline.fetches import Batch, Fetched
+from pipeline.parsing import parsed
 from pipeline.record_batch import Columns, record_batches
 from pipeline.state.warm_up import warm_up as warm_up_state
 
@@ -16,4 +17,4 @@ def warm_up() -> None:
     warm_up_state()
     for made in record_batches([Columns.of([_RECORD])]):
         data = bytes(made._build())  # noqa: SLF001 - what aiokafka calls, and nobody else does
-        Fetched(0, 1, [Batch(MemoryRecords(data).next_batch(), data)]).records()
+        parsed(Fetched(0, 1, [Batch(MemoryRecords(data).next_batch(), data)]))
