@@ -13,7 +13,7 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.lookup import keys
 from pipeline.lookup.connection import redacted
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 30.0
 """A sink that runs has written within this time what the topic had; of one that does not, the differences tell."""
 _LOOK_S: Final = 0.05
 _AT_ONCE: Final = 1_000

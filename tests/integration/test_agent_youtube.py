@@ -92,7 +92,7 @@ def test_a_hub_is_answered_for_subscriptions_of_one_s_own(hub: Hub) -> None:
     assert hub.ask(hub_verify_token=token).text == "c4"
     hub.agent.kill()
     hub.start()
-    assert '"event":"a subscription ends soon"' in hub.agent.output()
+    eventually(lambda: '"event":"a subscription ends soon"' in hub.agent.output(), 60, "it is told")
     assert CHANNEL in hub.agent.output()
     assert hub.ask(hub_mode="unsubscribe", token=token).text == "c4"
     assert hub.agent.stop() == 0

@@ -85,10 +85,10 @@ async def test_a_channel_without_comments_is_read_all_the_same(cluster: Cluster,
 def test_an_expired_key_is_named_with_what_to_renew(cluster: Cluster, api: YouTubePeer) -> None:
     """One message, minutes until the next attempt, and the key is nowhere in the log."""
     agent = start(cluster, api, "old-k3y")
-    eventually(lambda: "trying again in 300" in agent.output(), 30, "it says what to do")
+    eventually(lambda: "trying again in 300" in agent.output(), 60, "it says what to do")
     assert "API key expired.: make a key for the YouTube Data API at" in agent.output()
     assert agent.stop() == 0
     assert "old-k3y" not in agent.output()
     without = start(cluster, api, "")
-    eventually(lambda: not without.is_running(), 20, "it ends")
+    eventually(lambda: not without.is_running(), 60, "it ends")
     assert "there is no key: make a key" in without.output()

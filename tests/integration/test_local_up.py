@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.guard import Guard
-from tests.support.cluster import Cluster, Logged, is_alive
+from tests.support.cluster import STOP_S, Cluster, Logged, is_alive
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.settings import make_settings
@@ -61,18 +61,17 @@ def ends_within(process: Logged, children: list[int], seconds: float) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_the_demo_shows_a_leaderboard_and_leaves_nothing_behind(up: Cluster, number: signal.Signals) -> None:
-    """From nothing to a leaderboard, and back to nothing within 10 s."""
+    """From nothing to a leaderboard, and back to nothing."""
     process = up.run("up", "--demo")
     try:
         wait_for(process, "| ready after", 60)
-        wait_for(process, "users", 60)
-        assert "engagers" in process.output()
+        wait_for(process, "engagers", 60)
         with urllib.request.urlopen(f"http://127.0.0.1:{up.settings.port}/v1/leaderboard", timeout=60) as answer:
             assert answer.status == 200
         children = descendants(process.pid)
         assert len(children) >= 6  # broker, Valkey, three roles, the agent, the guard
         process.child.signal(number)
-        ends_within(process, children, 10)
+        ends_within(process, children, STOP_S)
         assert process.kill() == 0
     finally:
         up.stop()

@@ -162,7 +162,7 @@ def test_a_service_that_stops_lets_its_subscribers_go(serve: Role) -> None:
     with listen(serve) as one, listen(serve) as two:
         one.until_position()
         two.until_position()
-        assert serve.stop(10) == 0
+        assert serve.stop() == 0
         assert one.next() == ("end", None)
         assert two.next() == ("end", None)
 
@@ -199,7 +199,7 @@ def test_clients_that_never_read_hold_up_nobody(serve: Role, redis_url: str) -> 
             store(redis_url, [document.replace(b'"version":1,', b'"version":%d,' % version) for document in documents])
         while events.next()[1]["version"] < 12:
             pass
-    assert serve.stop(10) == 0
+    assert serve.stop() == 0
     for connection in stuck:
         connection.close()
 

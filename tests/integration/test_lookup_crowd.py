@@ -130,7 +130,7 @@ def test_a_crowd_is_told_everything_whoever_stands_among_it(cluster: Cluster, re
     asyncio.run(run())
     assert [listener.resets for listener in steady + restless] == [0] * (STEADY + RESTLESS)
     late = sorted(listener.latest_s for listener in steady)[STEADY * 99 // 100]
-    assert late < 20, f"a change took {late:.1f} s"
+    assert late < DEADLINE_S / 2, f"a change took {late:.1f} s"
     assert _metric(serve, "process_resident_memory_bytes") - before < 150e6
     eventually(lambda: _metric(serve, "clout_stream_clients") == 0, 60, "every subscription has ended")
     # Connections to Redis are kept: two pools of 32.

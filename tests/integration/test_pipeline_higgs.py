@@ -100,7 +100,7 @@ def document(cluster: Cluster, user: str) -> ScoreDocument:
 
 def stop_all(*roles: Role) -> None:
     """SIGTERM ends each within 10 s, with status 0."""
-    assert [role.stop(10) for role in roles] == [0] * len(roles)
+    assert [role.stop() for role in roles] == [0] * len(roles)
 
 
 def run_to_rest(

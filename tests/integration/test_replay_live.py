@@ -77,11 +77,11 @@ def test_a_check_under_traffic_finds_no_difference(cluster: Cluster) -> None:
     cluster.start("worker").wait_ready()
     cluster.start("sink").wait_ready()
     ledger = Ledger(7)
-    with Load(cluster.settings, ledger, 500):
-        eventually(lambda: ledger.records > 1_000, 60, "events flow")
+    with Load(cluster.settings, ledger, 200):
+        eventually(lambda: ledger.records > 500, 60, "events flow")
         before = ledger.records
         check = cluster.run("replay", "--check")
-        eventually(lambda: not check.is_running(), 120, f"the check ends; its log is {check.log}")
+        eventually(lambda: not check.is_running(), 150, f"the check ends; its log is {check.log}")
         assert ledger.records > before, "events flowed on"
     assert check.child.status() == 0, check.output()
     assert " 0 differences, 0 without a document, 0 behind" in check.output()

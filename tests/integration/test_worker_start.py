@@ -26,7 +26,7 @@ def test_a_worker_that_is_stopped_while_it_starts_ends_with_status_0(cluster: Cl
     workers = [cluster.start("worker") for _ in range(2)]
     for worker in workers:
         eventually(worker.heeds_sigterm, 60, "the command has begun")
-    assert [worker.stop(10) for worker in workers] == [0, 0]
+    assert [worker.stop() for worker in workers] == [0, 0]
 
 
 def test_a_document_names_the_score_before_it_across_a_restart(cluster: Cluster) -> None:

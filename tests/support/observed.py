@@ -88,14 +88,14 @@ def metrics(role: Role) -> Metrics:
     return Metrics(dict(values))
 
 
-def wait_for_rest(workers: Sequence[Role], records: int | Callable[[], int], deadline_s: float = 60) -> list[Metrics]:
+def wait_for_rest(workers: Sequence[Role], records: int | Callable[[], int], deadline_s: float = 120) -> list[Metrics]:
     """
     Wait until the workers have folded, emitted and committed everything, and return their last metrics.
 
     Args:
         workers: All that run.
         records: In the input topics, of all times; a function where workers write to them, too.
-        deadline_s: To wait at most.
+        deadline_s: To wait at most: small moves of a score alone are held back for up to 30 s.
     """
     readings: list[Metrics] = []
     rested: list[float] = []
