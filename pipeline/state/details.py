@@ -12,7 +12,7 @@ from pipeline.scoring.factors import FACTORS, levels
 from pipeline.scoring.features import Features
 from pipeline.scoring.windows import WINDOW_NAMES
 from pipeline.state.evidence import Ranking, top_of_lines
-from pipeline.state.lines import read_lines
+from pipeline.state.lines import Line, read_lines
 from pipeline.state.moments import Earned, timed
 from pipeline.state.partition import Partition
 from pipeline.state.persons import Accounts, accounts_of
@@ -29,6 +29,9 @@ LEAST_SHARE: Final = 0.01
 """A signal that takes less from the authenticity says nothing."""
 
 _DAY_MS: Final = 86_400_000
+
+Held = dict[int, tuple[list[Line], NDArray[np.void]]]
+"""What small rows hold, read for all of them at once: their lines and their events."""
 
 
 def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Features, now: int) -> list[Details]:
@@ -51,10 +54,11 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Featu
     fading = _fading(partition, rows, accounts)
     several = (np.bincount(accounts.row, minlength=len(rows)) > 1).tolist()
     score = points.sum(axis=1).tolist()
-    posts_of = _moments(partition, rows, seen)
+    held = _read(partition, rows)
+    posts_of = _moments(partition, rows, seen, held)
     made = []
     for i, row in enumerate(rows.tolist()):
-        actors, posts, tags = _evidence(partition, row)
+        actors, posts, tags = _evidence(partition, row, held)
         change = advice[i]
         made.append(
             Details(
@@ -77,22 +81,28 @@ def details_documents(partition: Partition, rows: NDArray[np.int64], seen: Featu
     return made
 
 
-def _evidence(partition: Partition, row: int) -> tuple[Ranking, Ranking, Ranking]:
-    if partition.large[row] < 0:
-        small, at = partition.small_rows, np.array([row])
-        return top_of_lines(read_lines(small.texts(at)[0]), small.events.gather(at), TOP)
+def _read(partition: Partition, rows: NDArray[np.int64]) -> Held:
+    small, rows = partition.small_rows, rows[partition.large[rows] < 0]
+    events, ends = small.events.gather(rows), np.cumsum(small.events.lengths[rows]).tolist()
+    spans = zip(rows.tolist(), small.texts(rows), [0, *ends], ends, strict=False)
+    return {row: (read_lines(text), events[start:end]) for row, text, start, end in spans}
+
+
+def _evidence(partition: Partition, row: int, held: Held) -> tuple[Ranking, Ranking, Ranking]:
+    if row in held:
+        return top_of_lines(*held[row], TOP)
     evidence = partition.evidence[row]
     return evidence.top(0, TOP), evidence.top(1, TOP), evidence.top(2, TOP)
 
 
-def _moments(partition: Partition, rows: NDArray[np.int64], seen: Features) -> list[list[Moment]]:
+def _moments(partition: Partition, rows: NDArray[np.int64], seen: Features, held: Held) -> list[list[Moment]]:
     """Return the posts of each row that earned most within any window, the most points first."""
     as_of = partition.as_of // 1000
     posts: list[str] = []
     place: list[int] = []
     earned: list[Earned] = []
     for i, row in enumerate(rows.tolist()):
-        best = _most_earned(_earned(partition, row, as_of))
+        best = _most_earned(_earned(partition, row, held, as_of))
         posts += best
         earned += best.values()
         place += [i] * len(best)
@@ -105,11 +115,10 @@ def _moments(partition: Partition, rows: NDArray[np.int64], seen: Features) -> l
     return [sorted(each, key=lambda moment: (-moment.points, -moment.quarter, moment.object)) for each in made]
 
 
-def _earned(partition: Partition, row: int, as_of: int) -> dict[str, Earned]:
-    if partition.large[row] >= 0:
-        return partition.moments.earned(row, as_of)
-    small, at = partition.small_rows, np.array([row])
-    return partition.moments.earned_by(timed(read_lines(small.texts(at)[0]), small.events.gather(at)), as_of)
+def _earned(partition: Partition, row: int, held: Held, as_of: int) -> dict[str, Earned]:
+    if row in held:
+        return partition.moments.earned_by(timed(*held[row]), as_of)
+    return partition.moments.earned(row, as_of)
 
 
 def _most_earned(posts: dict[str, Earned]) -> dict[str, Earned]:
