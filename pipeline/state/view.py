@@ -7,13 +7,19 @@ from numpy.typing import NDArray
 
 from pipeline.scoring import weights
 from pipeline.scoring.features import SCALES, Features
-from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES, WINDOW_NAMES, Windows
+from pipeline.scoring.windows import KERNEL_ONE, QUARTER, SCALE_WINDOWS, SLICES, WINDOW_NAMES
 from pipeline.state import actors
 from pipeline.state.actor_sums import ActorSums
 from pipeline.state.actors import ENTRY, WHOLE
+from pipeline.state.compiled import compiled
 from pipeline.state.events import UNDO, flatten
 from pipeline.state.partition import Partition
 from pipeline.state.sources import POST_KIND
+
+_SCALE_OF: Final = np.array(
+    [SCALE_WINDOWS.index(window) if window in SCALE_WINDOWS else -1 for window in range(len(WINDOW_NAMES))]
+)
+"""The time scale of each window; -1 of the one that has none."""
 
 _WORTH_SCALE: Final = float(weights.WORTH_ONE * KERNEL_ONE)
 
@@ -42,7 +48,9 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
     if len(small):
         events = partition.small_rows.events
         where, packed = np.repeat(small, events.lengths[rows[small]]), events.gather(rows[small])
-        _count_events(partition.windows, second, kernels, where, packed, counts, posts, worth)
+        heads = np.array([partition.windows.head(window, second) for window in range(len(WINDOW_NAMES))])
+        widths = np.array(partition.windows.slice_seconds)
+        _count_events(heads, widths, kernels, where, packed, counts, posts, worth)
         engaged = actors.is_engager(packed)
         width = partition.windows.slice_seconds[QUARTER]
         chosen = np.flatnonzero(engaged)
@@ -70,9 +78,10 @@ def features(partition: Partition, rows: NDArray[np.int64], as_of: int | None = 
     )
 
 
+@compiled
 def _count_events(
-    windows: Windows,
-    second: int,
+    heads: NDArray[np.int64],
+    widths: NDArray[np.int64],
     kernels: NDArray[np.int64],
     place: NDArray[np.int64],
     packed: NDArray[np.void],
@@ -80,24 +89,24 @@ def _count_events(
     posts: NDArray[np.float64],
     worth: NDArray[np.float64],
 ) -> None:
-    n = len(counts)
-    time = packed["time"].astype(np.int64)
-    kind = packed["kind"].astype(np.int64)
-    sign = np.where(packed["flags"] & UNDO, -1, 1)
-    value = packed["worth"].astype(np.int64)
-    is_post = kind == POST_KIND
-    for window in range(len(WINDOW_NAMES)):
-        age = windows.head(window, second) - time // windows.slice_seconds[window]
-        inside = np.flatnonzero((age < SLICES) & (age >= 0))
-        cell = place[inside] * (POST_KIND + 1) + kind[inside]
-        # Sums of integers below 2^53 are exact in floats, whatever their order.
-        summed = np.bincount(cell, sign[inside], n * (POST_KIND + 1))
-        counts[:, window] = summed.astype(np.int64).reshape(n, POST_KIND + 1)
-        if window in SCALE_WINDOWS:
-            scale = SCALE_WINDOWS.index(window)
-            weight = kernels[scale][age[inside]]
-            worth[:, scale] = np.bincount(place[inside], value[inside] * weight, n)
-            posts[:, scale] = np.bincount(place[inside], sign[inside] * weight * is_post[inside], n)
+    # Sums of integers below 2^53 are exact in floats, whatever their order.
+    for i in range(len(packed)):
+        event, row = packed[i], place[i]
+        kind = event["kind"]
+        if kind > POST_KIND:
+            # Nothing writes one; a damaged row must not write beyond the counts.
+            continue
+        sign = -1 if event["flags"] & UNDO else 1
+        for window in range(len(heads)):
+            age = heads[window] - event["time"] // widths[window]
+            if not 0 <= age < SLICES:
+                continue
+            counts[row, window, kind] += sign
+            scale = _SCALE_OF[window]
+            if scale >= 0:
+                worth[row, scale] += event["worth"] * kernels[scale, age]
+                if kind == POST_KIND:
+                    posts[row, scale] += sign * kernels[scale, age]
 
 
 def _count_slices(
