@@ -35,6 +35,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 
 _TAGS: Final = msgspec.json.Decoder(list[str])
+_UNIT_BYTES: Final = UNIT.itemsize
+_SEPARATORS: Final = 3
 _TAB, _NEWLINE = ord("\t"), ord("\n")
 
 
@@ -47,14 +49,26 @@ def _copy(buffer: NDArray[np.uint8], at: int, length: int, out: NDArray[np.uint8
 
 
 @compiled
-def _write(
-    buffer: NDArray[np.uint8], events: NDArray[np.void], starts: NDArray[np.int64], out: NDArray[np.uint8]
-) -> None:
+def _measure(events: NDArray[np.void], units: NDArray[np.int64]) -> int:
+    """Tell how many units the line of each engagement takes, and return those of all."""
+    total = 0
     for i in range(len(events)):
-        at = starts[i]
+        length = events[i]["actor_length"] + events[i]["object_length"] + events[i]["tags_length"] + _SEPARATORS
+        units[i] = (length + _UNIT_BYTES - 1) // _UNIT_BYTES
+        total += units[i]
+    return total
+
+
+@compiled
+def _write(buffer: NDArray[np.uint8], events: NDArray[np.void], out: NDArray[np.uint8]) -> None:
+    at = 0
+    for i in range(len(events)):
         at = _copy(buffer, events[i]["actor_at"], events[i]["actor_length"], out, at, _TAB)
         at = _copy(buffer, events[i]["object_at"], events[i]["object_length"], out, at, _TAB)
-        _copy(buffer, events[i]["tags_at"], events[i]["tags_length"], out, at, _NEWLINE)
+        at = _copy(buffer, events[i]["tags_at"], events[i]["tags_length"], out, at, _NEWLINE)
+        while at % _UNIT_BYTES:
+            out[at] = _NEWLINE
+            at += 1
 
 
 def lines_of(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
@@ -68,11 +82,9 @@ def lines_of(buffer: NDArray[np.uint8], events: NDArray[np.void]) -> tuple[NDArr
     Returns:
         The units of each line, [n], and all of them, one line after the other.
     """
-    lengths = events["actor_length"] + events["object_length"] + events["tags_length"] + 3
-    units = -(-lengths.astype(np.int64) // UNIT.itemsize)
-    ends = np.cumsum(units) * UNIT.itemsize
-    out = np.full(int(ends[-1]) if len(ends) else 0, _NEWLINE, np.uint8)
-    _write(buffer, events, ends - units * UNIT.itemsize, out)
+    units = np.empty(len(events), np.int64)
+    out = np.empty(_measure(events, units) * _UNIT_BYTES, np.uint8)
+    _write(buffer, events, out)
     return units, out.view(UNIT)
 
 
