@@ -40,7 +40,8 @@ class Inbox:
         self._lock = threading.Lock()
         self._ready: deque[tuple[TP, Fetched]] = deque()
         self._held: dict[TP, Fetched] = {}
-        self._until = float("inf")
+        self._since: dict[TP, float] = {}
+        """When the first of what is held of a partition came; in the order of time."""
         self._bytes = 0
         self._ends: dict[TP, int] = {}
         self._wanted: frozenset[TP] = frozenset()
@@ -62,8 +63,6 @@ class Inbox:
         with self._lock:
             for tp, fetched in fetches.items():
                 self._put(tp, fetched)
-            if self._held and self._until == float("inf"):
-                self._until = self._now() + HOLD_S
         self._notify()
 
     def _put(self, tp: TP, fetched: Fetched) -> None:
@@ -77,15 +76,21 @@ class Inbox:
                 # The partition was sought elsewhere.
                 self._ready.append((tp, before))
         if fetched.size >= LARGE:
+            self._since.pop(tp, None)
             self._ready.append((tp, fetched))
         else:
+            self._since.setdefault(tp, self._now())
             self._held[tp] = fetched
+
+    def _let_go(self, tp: TP) -> None:
+        del self._since[tp]
+        self._ready.append((tp, self._held.pop(tp)))
 
     def release(self, number: int) -> None:
         """Hold nothing of the partitions with this number any longer."""
         with self._lock:
             for tp in [tp for tp in self._held if tp.partition == number]:
-                self._ready.append((tp, self._held.pop(tp)))
+                self._let_go(tp)
             released = bool(self._ready)
         if released:
             self._notify()
@@ -93,11 +98,8 @@ class Inbox:
     def take(self) -> tuple[TP, Fetched] | None:
         """Return the next fetch that is to go on, if there is one."""
         with self._lock:
-            if self._now() >= self._until:
-                self._ready.extend(self._held.items())
-                self._held.clear()
-            if not self._held:
-                self._until = float("inf")
+            while self._since and self._left() <= 0:
+                self._let_go(next(iter(self._since)))
             if not self._ready:
                 return None
             tp, fetched = self._ready.popleft()
@@ -106,15 +108,20 @@ class Inbox:
 
     def left(self) -> float:
         """Return the seconds until what is held is to go on; infinite when nothing is."""
-        return max(0.0, self._until - self._now())
+        with self._lock:
+            return max(0.0, self._left())
+
+    def _left(self) -> float:
+        return next(iter(self._since.values()), float("inf")) + HOLD_S - self._now()
 
     def clear(self) -> None:
         """Drop everything: it will be fetched again."""
         with self._lock:
             self._ready.clear()
             self._held.clear()
+            self._since.clear()
             self._ends.clear()
-            self._until, self._bytes = float("inf"), 0
+            self._bytes = 0
 
     def ends(self) -> dict[TP, int]:
         """Return where the newest fetch of each partition ended."""

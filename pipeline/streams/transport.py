@@ -34,7 +34,7 @@ POLL_S = 0.5
 IDLE_S = 0.02
 """How often it is looked whether there is something to fetch while nothing may be fetched."""
 
-REST_S = 0.1
+REST_S = 0.2
 """The pause after a fetch that brought little: each costs the broker and this process a millisecond."""
 
 BRING_IN_S = 0.1

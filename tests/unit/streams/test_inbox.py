@@ -51,9 +51,23 @@ def test_small_fetches_go_on_together() -> None:
     clock.now += HOLD_S
     inbox.put({LIKES: fetched(4, 9)})
     assert inbox.left() == 0
-    assert taken(inbox) == [(SHARES, 5, 6), (LIKES, 0, 9)]
+    assert taken(inbox) == [(LIKES, 0, 9), (SHARES, 5, 6)]
     assert inbox.left() == float("inf")
     assert inbox.ends() == {LIKES: 9, SHARES: 6}
+
+
+def test_each_partition_waits_for_itself() -> None:
+    """What came later is held for as long, whatever goes on before it."""
+    clock = Clock()
+    inbox = inbox_at(clock)
+    inbox.put({LIKES: fetched(0, 3)})
+    clock.now += HOLD_S / 2
+    inbox.put({SHARES: fetched(0, 1)})
+    clock.now += HOLD_S / 2
+    assert taken(inbox) == [(LIKES, 0, 3)]
+    assert inbox.left() == HOLD_S / 2
+    clock.now += HOLD_S / 2
+    assert taken(inbox) == [(SHARES, 0, 1)]
 
 
 def test_a_round_takes_what_is_held_of_its_partition() -> None:
