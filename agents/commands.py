@@ -71,7 +71,7 @@ def replay(
     handover = Handover(before, config, settings) if before else None
     agent = Replay(config)
     memory = memory_of(before, settings) if before else None
-    tally = run(Launch(agent, cursor_of(config, settings), resume, memory, bulk=speed == "max"), settings)
+    tally = run(Launch(agent, cursor_of(config, settings), resume, memory), settings)
     if handover is not None:
         print(handover.complete(agent, tally))  # noqa: T201 - the command's output
 
@@ -216,7 +216,7 @@ def synthetic(
         raise ConfigError("--spread needs a number of days and --events: how many events to spread over them")
     limit = _positive("--events", events)
     agent = Synthetic(SyntheticConfig(users, _rate(chosen), limit, seed, system_clock(), spread))
-    run(Launch(agent, bulk=chosen == "max"), settings)
+    run(Launch(agent), settings)
 
 
 def _rate(text: str) -> float | None:

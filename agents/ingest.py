@@ -9,7 +9,7 @@ from agents.actors import RedisActors
 from agents.memory import RecentMemory
 from agents.protocol import Record
 from agents.published import Published
-from agents.publisher import LIVE_LINGER_S, Publisher
+from agents.publisher import Publisher
 from agents.routes import Routes
 from agents.stamps import Stamper
 from agents.ticks import Ticker
@@ -34,7 +34,7 @@ class Ingest:
     """
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
-        self._publisher = Publisher(settings, clock=clock, linger_s=LIVE_LINGER_S)
+        self._publisher = Publisher(settings, clock=clock)
         self._stamper = Stamper(RedisActors(settings), clock=clock)
         self._memory = RecentMemory()
         self._published = Published(settings)

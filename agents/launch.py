@@ -14,7 +14,7 @@ from agents.actors import RedisActors
 from agents.cursor import CursorFile
 from agents.memory import Memory
 from agents.protocol import Agent
-from agents.publisher import BULK_LINGER_S, LIVE_LINGER_S, Publisher
+from agents.publisher import Publisher
 from agents.runner import Runner
 from agents.stamps import Stamper
 from agents.store import DurableMemory
@@ -36,8 +36,6 @@ class Launch:
     resume: bool = True
     """Go on from the cursor, where it has one."""
     memory: Memory | None = None
-    bulk: bool = False
-    """Throughput goes before freshness."""
 
 
 def live(agent: Agent, settings: Settings) -> Launch:
@@ -71,7 +69,7 @@ async def _run(launch: Launch, settings: Settings) -> Tally:
     runner = Runner(
         launch.agent,
         settings,
-        Publisher(settings, linger_s=BULK_LINGER_S if launch.bulk else LIVE_LINGER_S),
+        Publisher(settings),
         Stamper(RedisActors(settings)),
         cursor=launch.cursor,
         start=launch.cursor.load() if launch.cursor and launch.resume else None,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 
-from agents.publisher import BULK_LINGER_S, Publisher
+from agents.publisher import Publisher
 from agents.routes import Routes
 from agents.synthetic import SyntheticConfig, generate
 from pipeline.clock import system_clock
@@ -25,7 +25,7 @@ async def _publish(settings: Settings, events: int) -> Counter[str]:
     await ensure_topics(settings)
     counts: Counter[str] = Counter()
     routes = Routes(settings)
-    publisher = Publisher(settings, linger_s=BULK_LINGER_S)
+    publisher = Publisher(settings)
     await publisher.start()
     config = SyntheticConfig(users=USERS, events=events, seed=SEED, spread_days=DAYS, start_ms=system_clock() - 60_000)
     started = time.monotonic()
