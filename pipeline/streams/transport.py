@@ -35,8 +35,8 @@ IDLE_S = 0.02
 """How often it is looked whether there is something to fetch while nothing may be fetched."""
 
 REST_S = 0.2
-"""The pause after a fetch that brought little: rounds are as far apart. Each fetch costs this process a millisecond, and
-the embedded broker looks through all batches of every partition for it."""
+"""The pause after a fetch that brought little: rounds are as far apart. Each fetch costs this process a millisecond,
+and the embedded broker looks through all batches of every partition for it."""
 
 BRING_IN_S = 0.1
 """How long a round waits for what has arrived of a partition."""
