@@ -9,12 +9,16 @@ when the last partition had been planned.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Final, TypeVar
 
 import uvloop
 from aiokafka import AIOKafkaProducer
 
 _T = TypeVar("_T")
+
+STOP_S: Final = 5.0
+"""How long stopping waits for the thread, which dies with the process in any case."""
 
 
 class ProducerThread:
@@ -27,9 +31,25 @@ class ProducerThread:
 
     def __init__(self, new: Callable[[], AIOKafkaProducer]) -> None:
         self._new = new
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="producer", daemon=True)
-        self._producer: AIOKafkaProducer | None = None
+        self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
+        self._started: Future[tuple[asyncio.AbstractEventLoop, AIOKafkaProducer]] = Future()
+        self._stopping = asyncio.Event()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        try:
+            producer = self._new()
+            await producer.start()
+        except BaseException as exc:  # noqa: BLE001 - who starts the thread raises it
+            self._started.set_exception(exc)
+            return
+        self._started.set_result((asyncio.get_running_loop(), producer))
+        await self._stopping.wait()
+        # What is written goes out; what would only be written then is cancelled with the loop, and fails its round.
+        await producer.stop()
 
     async def start(self) -> None:
         """
@@ -39,35 +59,25 @@ class ProducerThread:
             KafkaError: No broker answers.
         """
         self._thread.start()
-        await self._call(self._start())
-
-    async def _start(self) -> None:
-        producer = self._new()
-        await producer.start()
-        self._producer = producer
+        await asyncio.wrap_future(self._started)
 
     async def stop(self) -> None:
-        """Send what is still under way, disconnect and end the thread."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await self._call(producer.stop())
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
+        """Send what is under way, disconnect and end the thread."""
+        if not self._thread.is_alive() or not self._started.done():
+            return
+        loop, _ = self._started.result()
+        loop.call_soon_threadsafe(self._stopping.set)
+        await asyncio.to_thread(self._thread.join, STOP_S)
 
     @property
     def is_running(self) -> bool:
         """Whether something can be written."""
-        return self._producer is not None
+        return self._started.done() and not self._stopping.is_set() and self._thread.is_alive()
 
     def write(self, work: Callable[[AIOKafkaProducer], Awaitable[_T]]) -> "asyncio.Future[_T]":
         """Begin to write, in the thread; the caller may wait for it, or cancel it."""
-        assert self._producer is not None
-        return self._call(work(self._producer))
-
-    def _call(self, work: Awaitable[_T]) -> "asyncio.Future[_T]":
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(work), self._loop))
+        loop, producer = self._started.result()
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(work(producer)), loop))
 
 
 async def _awaited(work: Awaitable[_T]) -> _T:
