@@ -203,7 +203,8 @@ class Partition:
             take &= ~self.decisions.is_blocked(events["actor"], decoded.times)
             leaves_trace &= take & ~self.decisions.is_hidden(events["actor"])
         is_large, is_collecting = self.large[rows] >= 0, self.spikes.is_collecting[rows]
-        self._said.append(Said.of(decoded, rows, is_large, is_collecting, leaves_trace))
+        if leaves_trace.any():
+            self._said.append(Said.of(decoded, rows, is_large, is_collecting, leaves_trace))
         self._gather(source, rows, events, take)
 
     def _fold_posts(self, records: Records, refusals: list[Refusal]) -> None:
@@ -362,6 +363,8 @@ class Partition:
         if not take.all():
             places = np.flatnonzero(take)
             rows, events = rows[places], events.take(places)
+        if not len(rows):
+            return
         self._gathered.add(source, rows, events)
         if len(self._gathered) >= GATHERED:
             self._stage()

@@ -6,6 +6,7 @@ Every setting is the deployment's (`pipeline.settings`); what is fixed here has 
 
 import gc
 import os
+import sys
 import threading
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import mode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.kafka import bootstrap_servers, ssl_context
+from pipeline.logs import get_logger
 from pipeline.settings import Settings, get_settings
 from pipeline.state.sources import SOURCES
 from pipeline.streams import engagement
@@ -27,9 +29,22 @@ from pipeline.streams.table import EngagementTable
 from pipeline.streams.warm_up import warm_up
 from pipeline.topics import ensure_topics
 
+_log = get_logger(__name__)
+
 FETCH_BYTES: Final = 1 << 20
 CRASH_S: Final = 8.0
 """After a crash the process ends within this time: a consumer's thread may wait a minute for its broker."""
+
+
+STOP_S: Final = 9.0
+"""The process ends within this time after it was told to: a broker that is away would hold it up for longer."""
+
+
+def _end_unstopped() -> None:
+    _log.warning("a part of the worker does not stop: ended; what was not committed is read again", seconds=STOP_S)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class App(faust.App):
@@ -40,6 +55,7 @@ class App(faust.App):
     rounds: CommitRounds
     dead_letters: DeadLetters
     decisions: DecisionsFollower
+    stop_deadline: threading.Timer
 
     def _crash(self, reason: BaseException) -> None:
         """Crash, and end the process even if a part of it does not stop."""
@@ -62,9 +78,17 @@ class App(faust.App):
         await super().on_first_start()
 
     async def on_stop(self) -> None:
-        """Stop following what the app started by itself."""
+        """Stop following what the app started by itself, and end the process even if a part of it does not stop."""
+        self.stop_deadline = threading.Timer(STOP_S, _end_unstopped)
+        self.stop_deadline.daemon = True
+        self.stop_deadline.start()
         await super().on_stop()
         await self.decisions.stop()
+
+    async def on_shutdown(self) -> None:
+        """Everything has stopped in time."""
+        await super().on_shutdown()
+        self.stop_deadline.cancel()
 
 
 def create_app(settings: Settings, name: str | None = None) -> App:

@@ -109,7 +109,7 @@ class CommitRounds:
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
         self._failed = True
-        plans = await self._run(producer, parts, started, catching_up=catching_up)
+        plans = await self._run(producer, parts, started, catching_up=catching_up, running=running)
         self._failed = False
         self._turn += 1
         self._last_round = time.monotonic()
@@ -141,7 +141,7 @@ class CommitRounds:
         self._committed.clear()
 
     async def _run(
-        self, producer: ProducerThread, parts: list[Partition], started: float, *, catching_up: bool
+        self, producer: ProducerThread, parts: list[Partition], started: float, *, catching_up: bool, running: bool
     ) -> list[Plan]:
         """Plan the partitions one after the other, and write each while the next ones are planned."""
         now = self._clock()
@@ -149,11 +149,11 @@ class CommitRounds:
         budget = int(self._share * since / self._row_cost) if catching_up else None
         limit = None if budget is None else max(1, budget // max(1, len(parts)))
         plans: list[Plan] = []
-        letters = self._app.dead_letters.take()
-        writes = [producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now))]
+        writes: list[asyncio.Future[None]] = []
         try:
             for part in filter(self._is_held, parts):
-                if not catching_up:
+                # What arrives goes on only while the flow does: not in the last round before a rebalance or the end.
+                if running and not catching_up:
                     await self._app.consumer.bring_in(part.number)
                     if not self._is_held(part):
                         continue
@@ -162,6 +162,9 @@ class CommitRounds:
                 writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock())))
                 # Each partition is taken at a moment of its own; in between, fetches are folded.
                 await asyncio.sleep(0)
+            # After the last plan: the positions in it are behind all that was refused until then.
+            letters = self._app.dead_letters.take()
+            writes.append(producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now)))
         finally:
             done = await asyncio.gather(*writes, return_exceptions=True)
         for failure in filter(None, done):

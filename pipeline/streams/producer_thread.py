@@ -34,16 +34,18 @@ class ProducerThread:
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
         self._started: Future[tuple[asyncio.AbstractEventLoop, AIOKafkaProducer]] = Future()
         self._stopping = asyncio.Event()
+        self._is_running = False
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._main())
 
     async def _main(self) -> None:
+        producer = self._new()
         try:
-            producer = self._new()
             await producer.start()
         except BaseException as exc:  # noqa: BLE001 - who starts the thread raises it
+            await producer.stop()
             self._started.set_exception(exc)
             return
         self._started.set_result((asyncio.get_running_loop(), producer))
@@ -60,11 +62,13 @@ class ProducerThread:
         """
         self._thread.start()
         await asyncio.wrap_future(self._started)
+        self._is_running = True
 
     async def stop(self) -> None:
         """Send what is under way, disconnect and end the thread."""
-        if not self._thread.is_alive() or not self._started.done():
+        if not self._is_running:
             return
+        self._is_running = False
         loop, _ = self._started.result()
         loop.call_soon_threadsafe(self._stopping.set)
         await asyncio.to_thread(self._thread.join, STOP_S)
@@ -72,7 +76,7 @@ class ProducerThread:
     @property
     def is_running(self) -> bool:
         """Whether something can be written."""
-        return self._started.done() and not self._stopping.is_set() and self._thread.is_alive()
+        return self._is_running
 
     def write(self, work: Callable[[AIOKafkaProducer], Awaitable[_T]]) -> "asyncio.Future[_T]":
         """Begin to write, in the thread; the caller may wait for it, or cancel it."""

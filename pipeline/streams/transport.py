@@ -95,6 +95,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             positions[tp] = await consumer.committed(aiokafka.TopicPartition(tp.topic, tp.partition)) or 0
         return positions
 
+    async def seek_all(self, positions: Mapping[TP, int]) -> None:
+        """Go on at these positions; of others than this worker's nothing is known."""
+        consumer = self._ensure_consumer()
+        cast("BatchConsumer", self.consumer).inbox.clear()
+        assigned = consumer.assignment()
+        # Nothing is awaited in between, nor between taking a fetch and putting it into the inbox.
+        for tp, offset in positions.items():
+            if (partition := _topic_partition(tp)) in assigned:
+                consumer.seek(partition, offset)
+
     async def pause_changelogs(self, tps: Iterable[TP]) -> None:
         """Keep aiokafka from fetching changelogs: what nobody takes would hold up every other fetch."""
         consumer = self._ensure_consumer()
@@ -213,7 +223,8 @@ class BatchConsumer(driver.Consumer):
 
     async def _deliver(self, tp: TP, records: Records) -> None:
         generation = self.app.consumer_generation_id
-        if not self.flow_active or tp not in self._get_active_partitions():
+        # A partition whose messages are many is not active, but its messages go on: they wait below.
+        if not self.flow_active or tp not in self._get_active_partitions() | self._buffered_partitions:
             # Sought back to the committed offset when the flow resumes.
             return
         message = _message(tp, records, generation)
@@ -268,10 +279,8 @@ class BatchConsumer(driver.Consumer):
         """Go on where the state stands: at the committed offsets, or at the beginning."""
         tps = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         positions = self.app.engagement.positions(await self.committed(tps))
-        for tp, offset in positions.items():
-            await self._seek(tp, offset)
-            self._committed_offset[tp] = offset
-        self.inbox.clear()
+        await self._thread.call_thread(self._thread.seek_all, positions)
+        self._committed_offset.update(positions)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave lag to the metrics: the stock check compares two different clocks."""
@@ -298,12 +307,13 @@ def _message(tp: TP, records: Records, generation: int) -> ConsumerMessage:
 class BatchProducer(driver.Producer):
     """A producer with the deployment's choice of idempotence; rounds write with one like it in a thread of its own."""
 
-    thread: ProducerThread
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.thread = ProducerThread(self._new_producer)
 
     async def on_start(self) -> None:
         """Start the thread, too."""
         await super().on_start()
-        self.thread = ProducerThread(self._new_producer)
         await self.thread.start()
 
     async def on_stop(self) -> None:

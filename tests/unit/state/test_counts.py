@@ -347,3 +347,15 @@ def test_compaction_and_markers_leave_holes_that_are_no_gaps() -> None:
     assert part.version == 15
     assert document(part).engagement.hour.likes == 1
     assert np.array_equal(part.fates, [1, 0, 0, 0, 0])
+
+
+def test_repeats_alone_take_no_memory() -> None:
+    """An agent that begins an hour back on a quiet partition sends nothing else, for long."""
+    once = [engagement(f"bluesky:a{i}") for i in range(20)]
+    log = log_of(*once)
+    part, _ = fold(log, settle=True)
+    for event in once * 50:
+        log.add(event)
+    fold(log, part, step=20, settle=True)
+    assert part.fates[DUPLICATE] == len(once) * 50
+    assert (part._said, len(part._gathered._kinds)) == ([], 0)
