@@ -12,9 +12,10 @@ from pipeline.settings import Settings
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.history import counted, doubled, held_by_reader, lost
+from tests.support.kafka import Kafka
 from tests.support.ledger import Ledger
 from tests.support.load import Load
-from tests.support.observed import read_scores, wait_for_rest
+from tests.support.observed import metrics, read_scores, wait_for_rest
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
@@ -66,6 +67,27 @@ def test_a_changelog_that_refuses_a_write_stops_the_worker_before_the_commit(kaf
     assert worker.child.status() not in {0, None}
     asyncio.run(configure_changelog(settings, USUAL))
     successor = kafka_cluster.start("worker").wait_ready()
+    wait_for_rest([successor], ledger.records)
+    found = counted(held_by_reader(asyncio.run(read_scores(settings))).values())
+    assert lost(ledger.expected(), found) == doubled(ledger.expected(), found) == []
+    assert successor.stop() == 0
+
+
+def test_a_broker_that_hangs_does_not_keep_the_worker_from_stopping(
+    own_kafka: Kafka, own_kafka_cluster: Cluster
+) -> None:
+    """It ends within 10 s, in the middle of a round; what it could not write is read again by the next one."""
+    settings = own_kafka_cluster.settings
+    ledger = Ledger(1)
+    worker = own_kafka_cluster.start("worker").wait_ready()
+    with Load(settings, ledger, 2_000):
+        eventually(lambda: metrics(worker).total("clout_score_updates_emitted_total") > 0, 60, "scores are emitted")
+    own_kafka.freeze()
+    try:
+        assert worker.stop(10) == 0
+    finally:
+        own_kafka.thaw()
+    successor = own_kafka_cluster.start("worker").wait_ready()
     wait_for_rest([successor], ledger.records)
     found = counted(held_by_reader(asyncio.run(read_scores(settings))).values())
     assert lost(ledger.expected(), found) == doubled(ledger.expected(), found) == []
