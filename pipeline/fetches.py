@@ -76,11 +76,20 @@ class Batch:
     data: bytes
 
     def payload(self) -> bytes:
-        """Return the records, without compression."""
-        payload = self.data[_RECORDS_AT:]
-        if self.header.compression_type == DefaultRecordBatch.CODEC_NONE:
+        """
+        Return the records, without compression.
+
+        Raises:
+            CorruptRecordException: The compression is none that Kafka knows.
+        """
+        payload, codec = self.data[_RECORDS_AT:], self.header.compression_type
+        if codec == DefaultRecordBatch.CODEC_NONE:
             return payload
-        return _DECODERS[self.header.compression_type](payload)
+        if codec not in _DECODERS:
+            raise CorruptRecordException(
+                f"the record batch at offset {self.header.base_offset} has the unknown compression {codec}"
+            )
+        return _DECODERS[codec](payload)
 
     @property
     def count(self) -> int:

@@ -53,8 +53,8 @@ class Inbox:
 
     def want(self, partitions: Collection[TP]) -> None:
         """Fetch these partitions from now on."""
-        if self._wanted != partitions:
-            self._wanted = frozenset(partitions)
+        if self._wanted != (wanted := frozenset(partitions)):
+            self._wanted = wanted
 
     def put(self, fetches: Mapping[TP, Fetched]) -> None:
         """Add what was fetched."""

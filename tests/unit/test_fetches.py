@@ -171,6 +171,16 @@ def test_a_wrong_checksum_is_an_error_and_no_record_is_taken(broken: int) -> Non
         take(fetch(b"".join(parts), 0))
 
 
+def test_an_unknown_compression_is_an_error_that_says_where() -> None:
+    """A broker newer than this reader, or a damaged one."""
+    data = bytearray(batch(7, range(7, 12)))
+    struct.pack_into(">h", data, _ATTRIBUTES, 6)
+    struct.pack_into(">I", data, _CRC, calc_crc32c(bytes(data[_ATTRIBUTES:])))
+    fetched = take(fetch(bytes(data), 7))
+    with pytest.raises(CorruptRecordException, match="at offset 7 has the unknown compression 6"):
+        parsed(fetched)
+
+
 def test_a_fetch_without_records_still_moves_the_position() -> None:
     """Markers and compacted batches: an empty run that covers their offsets."""
     data = batch(3, [3], producer=4, transactional=True, control=COMMIT) + batch(4, [], last=9)
