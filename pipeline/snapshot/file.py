@@ -75,6 +75,7 @@ class SnapshotWriter:
     def __enter__(self) -> Self:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(self._path)
             self._file = self._unfinished.open("wb")
             self._file.write(_FILE.pack(_MAGIC, VERSION))
         except OSError as exc:
@@ -144,6 +145,25 @@ class SnapshotWriter:
         return SnapshotWriteError(
             f"cannot write the snapshot {self._path} ({exc.strerror}): make room, or name another place; {before}"
         )
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed had written of this snapshot."""
+    for unfinished in path.parent.glob(f".{path.name}.*"):
+        owner = unfinished.suffix.removeprefix(".")
+        if owner.isdigit() and not _is_running(int(owner)):
+            unfinished.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Somebody else's.
+        return True
+    return True
 
 
 def _sync_directory(directory: Path) -> None:

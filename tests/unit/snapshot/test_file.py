@@ -1,5 +1,6 @@
 """The snapshot file: what was written is read, and nothing else is taken for it."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -51,6 +52,18 @@ def test_an_error_while_writing_keeps_the_older_one(tmp_path: Path) -> None:
         fail()
     assert list(read_blocks(path))[:-1] == BLOCKS
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Its file is named by its number; that of one that still writes is left alone."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, busy = (tmp_path / f".snapshot.{pid}" for pid in (ended.pid, os.getppid()))
+    for path in (left, busy):
+        path.write_bytes(b"half a snapshot")
+    write(tmp_path / "snapshot")
+    assert not left.exists()
+    assert busy.exists()
 
 
 def test_a_full_disk_is_told_and_the_older_one_is_kept(tmp_path: Path) -> None:
