@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from pipeline.lookup.history import relay as relay_module
 from pipeline.lookup.history.outlets import HISTORY_POINTS, SCORE_POINTS
 from pipeline.lookup.history.relay import HandedBatch, Relay
 from pipeline.lookup.history.source import HistorySource
@@ -37,14 +38,22 @@ class Pair:
         self.seek_history(position)
 
     def seek_history(self, position: int) -> None:
-        """Let history alone go on from `position`."""
+        """Let history alone go on from `position` of every partition of scores."""
         fields = {name: position if "history/" + self.topic in name else 0 for name in self.history.fields()}
         self.history.seek(fields)
+
+    async def publish_one_each(self, version: int) -> int:
+        """Publish a document in each partition, and return how many that is."""
+        documents = one_each(self.settings, version)
+        await asyncio.to_thread(publish, self.settings, documents)
+        return len(documents)
 
     async def read_scores(self, count: int) -> None:
         """Read so many records of scores and hand them over."""
         while count > 0:
-            for batch in await self.scores.fetch(200):
+            batches = await self.scores.fetch(200)
+            self.scores.rewound()
+            for batch in batches:
                 list(chunks([batch], Tally(), self.relay.hand))
                 count -= len(batch.records)
 
@@ -122,3 +131,46 @@ async def test_history_knows_the_ends_of_logs_that_it_does_not_read(pair: Pair) 
     assert pair.history.reached(ends)
     assert sum(end for partition, end in ends.items() if partition.topic == pair.topic) == len(documents)
     assert {partition.topic for partition in ends} == {pair.topic, pair.settings.topic_prefix + HISTORY_POINTS.topic}
+
+
+async def test_history_that_reads_again_does_not_take_an_old_answer_for_a_shorter_log(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it was handed over to, its own consumer heard nothing of where the log ends."""
+    size = await pair.publish_one_each(1)
+    pair.seek()
+    await pair.points(size)
+    await pair.read_scores(size)
+    # Pauses the consumer, and waits for the fetch that is under way.
+    assert await pair.history.fetch(200) == []
+
+    await pair.publish_one_each(2)
+    await pair.read_scores(size)
+    assert all(isinstance(batch, HandedBatch) for batch in await pair.points(size))
+
+    monkeypatch.setattr(relay_module, "_MOST", 0)
+    await pair.publish_one_each(3)
+    await pair.read_scores(size)
+    found = [*await pair.history.fetch(0)]
+    assert pair.history.rewound() == {}
+    assert pair.history.ends() is None
+    found += await pair.points(size)
+    assert [batch.position for batch in found] == [2] * size
+    assert pair.history.rewound() == {}
+
+
+async def test_history_reads_a_log_that_began_anew_from_its_beginning(pair: Pair) -> None:
+    """Also one that is longer than its position when it looks: the lane of scores has seen it."""
+    size = await pair.publish_one_each(1)
+    pair.scores.seek(dict.fromkeys(pair.scores.fields(), 2))
+    await pair.read_scores(size)
+    for version in (2, 3):
+        await pair.publish_one_each(version)
+        await pair.read_scores(size)
+
+    pair.seek_history(2)
+    assert [(batch.position, batch.end) for batch in await pair.points(size)] == [(0, 3)] * size
+    fields = [name for name in pair.history.fields() if "history/" + pair.topic in name]
+    assert pair.history.rewound() == dict.fromkeys(fields, 0)
+    assert await pair.history.fetch(0) == []
+    assert pair.history.rewound() == {}

@@ -17,8 +17,8 @@ from pipeline.lookup.sink.chunks import Batch, Tally, replaces
 from pipeline.lookup.sink.outlet import Write
 from pipeline.lookup.sink.scores import SCORES
 
-_MOST: Final = 50_000
-"""Points kept of a partition for history that lags, 10 MB; beyond, it reads the topic."""
+_MOST: Final = 200_000
+"""Points kept of all partitions for history that lags, 400 bytes each; beyond, it reads the topic."""
 _NO_MINUTE: Final = -1
 """Of a tombstone."""
 
@@ -63,16 +63,18 @@ class Relay:
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
+        self._count = 0
 
     def hand(self, batch: Batch, writes: Sequence[tuple[int, Write]]) -> None:
         """Keep what the lane of scores has read, before it is written; other topics are none of its business."""
         if batch.outlet is not SCORES:
             return
         held = self._held.get(batch.partition)
-        if held is None or held.end != batch.position or len(held.points) > _MOST:
-            held = self._held[batch.partition] = _Held(batch.position, batch.position)
+        if held is None or held.end != batch.position:
+            held = self._hold_none(batch.partition, batch.position)
         held.end = batch.end
         points = held.points
+        before = len(points)
         for offset, write in writes:
             minute = _NO_MINUTE if write.version is None else write.as_of // MINUTE_MS
             subject = (write.subject, minute)
@@ -83,6 +85,18 @@ class Relay:
                 # Points stand in the order of their offsets.
                 del points[subject]
             points[subject] = Point(offset, write.subject, write.version, write.as_of, write.score)
+        self._count += len(points) - before
+        while self._count > _MOST:
+            largest = max(self._held, key=lambda partition: len(self._held[partition].points))
+            self._hold_none(largest, self._held[largest].end)
+
+    def _hold_none(self, partition: int, position: int) -> _Held:
+        """Hold what a partition brings from `position` on, and nothing before."""
+        dropped = self._held.get(partition)
+        if dropped is not None:
+            self._count -= len(dropped.points)
+        held = self._held[partition] = _Held(position, position)
+        return held
 
     def take(self, topic: str, partition: int, position: int) -> HandedBatch | None:
         """
@@ -94,6 +108,6 @@ class Relay:
         held = self._held.get(partition)
         if held is None or not held.begin <= position <= held.end:
             return None
-        self._held[partition] = _Held(held.end, held.end)
+        self._hold_none(partition, held.end)
         points = [point for point in held.points.values() if point.offset >= position]
         return HandedBatch(SCORE_POINTS, topic, partition, position, (), points, held.end)

@@ -27,7 +27,7 @@ class HistorySource(Source):
         self._scores = scores
         self._relay = relay
         self._topic = settings.topic_prefix + SCORE_POINTS.topic
-        self._ends: dict[TopicPartition, End | None] = {}
+        self._handed_ends: dict[TopicPartition, End | None] = {}
         """Of each partition that the consumer does not read: where its log ended when it was taken last."""
 
     async def fetch(self, wait_ms: int) -> Sequence[Batch]:
@@ -37,25 +37,28 @@ class HistorySource(Source):
 
     def _take(self, part: int) -> Iterator[Batch]:
         partition = TopicPartition(self._topic, part)
+        if self._scores.rewinds[partition] > self.rewinds[partition]:
+            # The new log may be longer than the position by now: this consumer would not notice.
+            self._rewind(partition)
         position = self._positions[partition]
         batch = self._relay.take(self._topic, part, position)
         if batch is None:
             self._read_again(partition)
             return
         self.consumer.pause(partition)
-        self._ends[partition] = self._scores.log_end(partition)
+        self._handed_ends[partition] = self._scores.log_end(partition)
         if batch.end > position:
             self._positions[partition] = batch.end
             yield batch
 
     def _read_again(self, partition: TopicPartition) -> None:
-        if partition in self._ends:
-            del self._ends[partition]
+        if partition in self._handed_ends:
+            del self._handed_ends[partition]
             self.consumer.resume(partition)
-            self.consumer.seek(partition, self._positions[partition])
+            self._go_to(partition, self._positions[partition])
 
     def log_end(self, partition: TopicPartition) -> End | None:
         """Return where a log ended when it was last asked, by whichever consumer reads it."""
-        if partition in self._ends:
-            return self._ends[partition]
+        if partition in self._handed_ends:
+            return self._handed_ends[partition]
         return super().log_end(partition)

@@ -1,5 +1,6 @@
 """Reads every partition of some topics, from wherever Redis stands."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -46,7 +47,10 @@ class Source:
         self._consumer: AIOKafkaConsumer | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._rewound: dict[str, int] = {}
-        self._sought_at = 0
+        self._sought_at: dict[TopicPartition, int] = {}
+        """When each position was chosen, Unix ms; what the broker answered before says nothing of it."""
+        self.rewinds: Counter[TopicPartition] = Counter()
+        """How often each log was found to begin anew."""
         self._outlets = {settings.topic_prefix + outlet.topic: outlet for outlet in outlets}
         self._partitions = [
             TopicPartition(topic, part) for topic in self._outlets for part in range(settings.partitions)
@@ -96,12 +100,14 @@ class Source:
         """Go on from these offsets, by name; whatever was fetched ahead is dropped."""
         if not self.consumer.assignment():
             self.consumer.assign(self._partitions)
-        self._sought_at = system_clock()
         self._rewound.clear()
         for partition in self._partitions:
-            position = positions[self._field(partition)]
-            self.consumer.seek(partition, position)
-            self._positions[partition] = position
+            self._go_to(partition, positions[self._field(partition)])
+
+    def _go_to(self, partition: TopicPartition, position: int) -> None:
+        self.consumer.seek(partition, position)
+        self._positions[partition] = position
+        self._sought_at[partition] = system_clock()
 
     async def fetch(self, wait_ms: int) -> Sequence[Batch]:
         """Return what has arrived, one batch per partition, after `wait_ms` at most."""
@@ -114,9 +120,18 @@ class Source:
         position = self._positions[partition]
         if records[0].offset < position:
             # The offset was out of range and the consumer went back to where the log begins.
-            position = self._rewound[self._field(partition)] = records[0].offset
+            position = records[0].offset
+            self._note_rewound(partition, position)
         self._positions[partition] = records[-1].offset + 1
         return Batch(self._outlets[partition.topic], partition.topic, partition.partition, position, records)
+
+    def _note_rewound(self, partition: TopicPartition, position: int) -> None:
+        self._rewound[self._field(partition)] = position
+        self.rewinds[partition] += 1
+
+    def _rewind(self, partition: TopicPartition) -> None:
+        self._go_to(partition, 0)
+        self._note_rewound(partition, 0)
 
     def ranges(self) -> list[Range]:
         """Return an empty range at the position of each partition."""
@@ -134,7 +149,7 @@ class Source:
 
     def _end(self, partition: TopicPartition) -> End | None:
         end = self.log_end(partition)
-        return None if end is None or end.answered_at <= self._sought_at else end
+        return None if end is None or end.answered_at <= self._sought_at[partition] else end
 
     def log_end(self, partition: TopicPartition) -> End | None:
         """Return where a log ended when the broker was last asked, or None before."""
@@ -154,8 +169,7 @@ class Source:
         for partition, position in self._positions.items():
             end = self._end(partition)
             if end is not None and end.offset < position:
-                self.consumer.seek(partition, 0)
-                self._positions[partition] = self._rewound[self._field(partition)] = 0
+                self._rewind(partition)
         found, self._rewound = self._rewound, {}
         return found
 

@@ -22,9 +22,9 @@ def score(user: str, minute: int, version: int) -> bytes:
     return score_bytes(user, 10.0 + version, version, as_of=NOON + minute * MINUTE_MS)
 
 
-def hand(relay: Relay, *values: bytes | None, position: int = 0, outlet: Outlet = SCORES) -> Batch:
-    """Hand over what the lane of scores read of partition 3, from `position` on."""
-    batch = Batch(outlet, outlet.topic, 3, position, records(*values, first=position, key=b"x:a"))
+def hand(relay: Relay, *values: bytes | None, position: int = 0, outlet: Outlet = SCORES, partition: int = 3) -> Batch:
+    """Hand over what the lane of scores read of a partition, from `position` on."""
+    batch = Batch(outlet, outlet.topic, partition, position, records(*values, first=position, key=b"x:a"))
     list(chunks([batch], Tally(), relay.hand))
     return batch
 
@@ -98,6 +98,22 @@ def test_what_nobody_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     hand(relay, score("x:a", 0, 9), position=3)
     assert relay.take("scores", 3, 0) is None
     assert [write.version for write in taken(relay.take("scores", 3, 3))] == [9]
+
+
+def test_the_bound_is_one_for_all_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest goes; what history took, or what was read again, no longer counts."""
+    monkeypatch.setattr(relay_module, "_MOST", 4)
+    relay = Relay()
+    hand(relay, score("x:a", 0, 1), score("x:b", 0, 2), score("x:c", 0, 3), partition=1)
+    hand(relay, score("x:d", 0, 1), partition=2)
+    hand(relay, score("x:e", 0, 1), partition=3)
+    assert relay.take("scores", 1, 0) is None
+    assert len(taken(relay.take("scores", 2, 0))) == len(taken(relay.take("scores", 3, 0))) == 1
+
+    for _ in range(3):
+        hand(relay, score("x:a", 0, 1), score("x:b", 0, 2), partition=1)
+    hand(relay, score("x:d", 1, 2), score("x:d", 2, 3), position=1, partition=2)
+    assert len(taken(relay.take("scores", 1, 0))) == len(taken(relay.take("scores", 2, 1))) == 2
 
 
 def test_other_topics_are_not_for_history() -> None:
