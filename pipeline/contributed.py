@@ -27,11 +27,23 @@ class Told:
     offsets: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An account that should have told something else by the end of the log; under traffic it may yet."""
+
+    account: str
+    version: int
+    """Of what it told; -1 where it told nothing."""
+    text: str
+
+
 class Contributed:
     """The newest that each account told each person."""
 
     def __init__(self) -> None:
         self._newest: dict[bytes, dict[str, Told]] = {}
+        self.ends: dict[TopicPartition, int] = {}
+        """How far the topic was read."""
 
     @classmethod
     async def read(cls, reader: LogReader, settings: Settings) -> "Contributed":
@@ -39,7 +51,9 @@ class Contributed:
         contributed = cls()
         topic = settings.topic_prefix + "contributions"
         tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        async for _, records in reader.read(await reader.begins(tps)):
+        contributed.ends = await reader.begins(tps)
+        async for tp, records in reader.read(dict(contributed.ends)):
+            contributed.ends[tp] = records[-1].offset + 1
             for record in records:
                 if record.value is not None:
                     contributed.add(
@@ -82,23 +96,28 @@ class Contributed:
                 found += _differences(sent, contributions(part, np.array([row]), sent.time, sent.as_of)[row][-1])
         return found
 
-    def disagreements(self, part: Partition) -> list[str]:
+    def disagreements(self, part: Partition) -> list[Disagreement]:
         """Return whom the accounts of a partition that knows the whole log should have told something else."""
-        found: list[str] = []
+        found: list[Disagreement] = []
         silent = {row: person for row in part.linking.accounts if (person := part.linking.person(row)) is not None}
         for row, told in self._of(part):
             sent, person = told.sent, part.linking.person(row)
             if not sent.linked:
                 continue
             if sent.user != person:
-                found.append(f"{sent.account}: {sent.user} does not know that it belongs to {person}")
+                text = f"{sent.account}: {sent.user} does not know that it belongs to {person}"
+                found.append(Disagreement(sent.account, sent.version, text))
                 continue
             silent.pop(row, None)
             if sent.last != (int(part.last[row]) or None):
-                found.append(f"{sent.account}: {sent.user} does not know of its newest engagement")
+                text = f"{sent.account}: {sent.user} does not know of its newest engagement"
+                found.append(Disagreement(sent.account, sent.version, text))
         # In a log that began from a snapshot the rows of the persons know what was told before.
         if not part.version_before:
-            found += [f"{part.ids[row].decode()}: has told {person} nothing" for row, person in silent.items()]
+            accounts = ((part.ids[row].decode(), person) for row, person in silent.items())
+            found += [
+                Disagreement(account, -1, f"{account}: has told {person} nothing") for account, person in accounts
+            ]
         return found
 
 

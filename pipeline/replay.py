@@ -10,13 +10,10 @@ Where a worker was catching up, its topics came further apart than in the oracle
 
 import asyncio
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 import numpy as np
 from aiokafka import TopicPartition
 from cyclopts import Parameter
@@ -26,10 +23,13 @@ from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
 from pipeline.log_reader import LogReader
 from pipeline.log_runs import Log, runs
+from pipeline.pending import PATIENCE_S, Pending
+from pipeline.replay_report import Report
+from pipeline.score_log import Emitted, beyond, by_offsets, newest_documents
 from pipeline.settings import Settings, get_settings
 from pipeline.snapshot.beginning import Beginning, find_beginning
 from pipeline.snapshot.commands import default_path
-from pipeline.spike_check import SpikeReport, found, told_since
+from pipeline.spike_check import found, told_since
 from pipeline.state.decisions import Decisions
 from pipeline.state.documents import score_documents
 from pipeline.state.forgetting import drop_rows
@@ -55,37 +55,6 @@ _COMPARED: Final = (
     "person",
     "model",
 )
-_SHOWN: Final = 10
-PATIENCE_S: Final = 60.0
-"""A document that is owed comes within 30 s, and some more on a busy machine."""
-_LOOK_S: Final = 0.5
-_DOCUMENT: Final = msgspec.json.Decoder(ScoreDocument)
-_OFFSETS: Final = msgspec.json.Decoder(dict[str, int])
-
-
-@dataclass(slots=True)
-class Report:
-    """What a comparison found."""
-
-    records: int = 0
-    users: int = 0
-    compared: int = 0
-    differences: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    """In the log, but without a document."""
-    earlier: int = 0
-    """Documents older than the snapshot that the oracle began with: not compared."""
-    behind: list[str] = field(default_factory=list)
-    """Folded further than their newest document says."""
-    newer: int = 0
-    """Documents that Redis got while the topics were read: not compared."""
-    spikes: SpikeReport = field(default_factory=SpikeReport)
-    fates: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
-
-    @property
-    def clean(self) -> bool:
-        """Whether every user's document is what the log says."""
-        return not (self.differences or self.missing or self.behind)
 
 
 class Oracle:
@@ -98,6 +67,7 @@ class Oracle:
         self._config = state_config(settings)
         self._decisions = Decisions()
         self._contributed = Contributed()
+        self._pending = Pending()
 
     async def check(self, stored: Stored | None) -> Report:
         """Compare the newest documents of the scores topic, and of Redis if `stored` is given, with the log."""
@@ -109,22 +79,41 @@ class Oracle:
             self._decisions.add(override)
         async with LogReader(self._settings) as reader:
             self._contributed = await Contributed.read(reader, self._settings)
-            ends: dict[TopicPartition, int] = {}
-            versions: dict[str, int] = {}
+            self._pending = Pending(contributions=self._contributed.ends)
             for number in range(self._settings.partitions):
                 logs = await self._read(reader, number)
-                newest = _newest_documents(logs["scores"])
+                newest = newest_documents(logs["scores"])
                 self._check_partition(number, logs, newest, report)
-                scores = TopicPartition(self._settings.topic_prefix + "scores", number)
-                ends[scores] = logs["scores"].end
-                versions.update({user.decode(): document.version for user, (document, _, _) in newest.items()})
-                if stored is not None:
-                    held = {user: value for user, (_, _, value) in newest.items()}
-                    found = await stored.compare(scores, ends[scores], held)
-                    report.differences += found.differences
-                    report.newer += found.newer
-            await self._await_documents(reader, ends, versions, report)
+                await self._compare_stored(stored, number, logs["scores"].end, newest, report)
+            await self._wait(reader, report)
         return report
+
+    async def _compare_stored(
+        self,
+        stored: Stored | None,
+        number: int,
+        end: int,
+        newest: dict[bytes, Emitted],
+        report: Report,
+    ) -> None:
+        scores = TopicPartition(self._settings.topic_prefix + "scores", number)
+        self._pending.scores[scores] = end
+        if stored is not None:
+            held = await stored.compare(scores, end, {user: emitted.value for user, emitted in newest.items()})
+            report.differences += held.differences
+            self._pending.newer |= held.newer
+
+    async def _wait(self, reader: LogReader, report: Report) -> None:
+        """Leave out of the report what is explained yet: traffic goes on, and small moves are held back."""
+        pending, newer = self._pending, len(self._pending.newer)
+        await pending.wait(reader, self._patience_s)
+        report.missing = [user for user in report.missing if user in pending.owing]
+        report.behind = [user for user in report.behind if user in pending.owing]
+        report.newer = newer - len(pending.newer)
+        report.differences += [
+            f"{user}: Redis holds {held.value!r}, the topic never had it" for user, held in pending.newer.items()
+        ]
+        report.differences += [each.text for each in pending.disagreements]
 
     async def _read(self, reader: LogReader, number: int) -> dict[str, Log]:
         # The scores first: whatever they are made of is in the sources then, though traffic goes on.
@@ -140,23 +129,6 @@ class Oracle:
                 log.add(record, with_headers=tp.topic == prefix + "scores")
         return {tp.topic.removeprefix(prefix): log for tp, log in logs.items()}
 
-    async def _await_documents(
-        self, reader: LogReader, ends: dict[TopicPartition, int], versions: dict[str, int], report: Report
-    ) -> None:
-        """Leave out of the report whose document comes yet: traffic goes on, and small moves are held back."""
-        deadline = time.monotonic() + self._patience_s
-        while (report.missing or report.behind) and time.monotonic() < deadline:
-            came = set()
-            async for tp, run in reader.runs(ends):
-                ends[tp] = run.end
-                for key, value in zip(run.keys, run.values, strict=True):
-                    user = (key or b"").decode()
-                    if value is not None and _DOCUMENT.decode(value).version > versions.get(user, -1):
-                        came.add(user)
-            report.missing = [user for user in report.missing if user not in came]
-            report.behind = [user for user in report.behind if user not in came]
-            await asyncio.sleep(_LOOK_S)
-
     def _new_partition(self, number: int, logs: dict[str, Log]) -> Partition:
         part = Partition(number, self._config, self._decisions)
         if self._beginning is None:
@@ -170,27 +142,24 @@ class Oracle:
         self,
         number: int,
         logs: dict[str, Log],
-        newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]],
+        newest: dict[bytes, Emitted],
         report: Report,
     ) -> None:
         part = self._new_partition(number, logs)
         begin, version = part.positions.copy(), part.version
         spikes: list[bytes] = []
-        for offsets, users in _by_offsets(newest):
+        began_again = False
+        for offsets, users in by_offsets(newest):
             if any(offsets.get(name, 0) < begin[i] for i, name in enumerate(SOURCES)):
                 # Rows remember no past: what was emitted before the snapshot cannot be told from it.
                 report.earlier += len(users)
                 continue
             if any(offsets.get(name, 0) < part.positions[i] for i, name in enumerate(SOURCES)):
                 # Two owners of a partition folded its topics in different orders: begin again for this one.
-                owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
-                part = self._new_partition(number, logs)
-                spikes += self._fold(part, logs, offsets)
-                for row, user in enumerate(part.ids):
-                    part.owed[row] = user in owed
-            else:
-                spikes += self._fold(part, logs, offsets)
-            self._compare(part, [newest[user][0] for user in users], report)
+                part = self._begin_again(part, logs, offsets)
+                began_again = True
+            spikes += self._fold(part, logs, offsets)
+            self._compare(part, [newest[user].document for user in users], report)
         ends = {name: max(logs[name].end, int(part.positions[i])) for i, name in enumerate(SOURCES)}
         spikes += self._fold(part, logs, ends)
         report.spikes.compare(told_since(logs["spikes"].values, version), found(spikes))
@@ -198,12 +167,27 @@ class Oracle:
         report.records += sum(len(logs[name].offsets) for name in SOURCES)
         for fate, count in zip(FATES, part.fates.tolist(), strict=True):
             report.fates[fate] += count
-        for row, user in enumerate(part.ids):
-            if user not in newest:
-                report.missing.append(user.decode())
-            elif part.owed[row]:
-                report.behind.append(user.decode())
+        missing = [user for user in part.ids if user not in newest]
+        behind = [user for row, user in enumerate(part.ids) if user in newest and part.owed[row]]
+        if began_again and behind:
+            # What the one owner's documents knew was folded a second time after the other's.
+            ahead = beyond(logs, {user: newest[user].offsets for user in behind})
+            behind = [user for user in behind if user in ahead]
+        report.missing += [user.decode() for user in missing]
+        report.behind += [user.decode() for user in behind]
+        self._pending.owing |= {user.decode(): -1 for user in missing}
+        self._pending.owing |= {user.decode(): newest[user].document.version for user in behind}
         self._check_contributions(part, logs, report)
+
+    def _begin_again(self, part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> Partition:
+        """Return the partition as it was where both it and these offsets have been; owed is what it owes now."""
+        owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
+        common = {name: min(int(part.positions[i]), offsets.get(name, 0)) for i, name in enumerate(SOURCES)}
+        earlier = self._new_partition(part.number, logs)
+        self._fold(earlier, logs, common)
+        for row, user in enumerate(earlier.ids):
+            earlier.owed[row] = user in owed
+        return earlier
 
     def _check_contributions(self, end: Partition, logs: dict[str, Log], report: Report) -> None:
         """Compare what the accounts of a partition contribute with the log; `end` has all of it."""
@@ -218,7 +202,7 @@ class Oracle:
             self._fold(part, logs, offsets)
             report.compared += len(told)
             report.differences += self._contributed.differences(part, told)
-        report.differences += self._contributed.disagreements(end)
+        self._pending.disagreements += self._contributed.disagreements(end)
 
     @staticmethod
     def _fold(part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> Sequence[bytes]:
@@ -247,30 +231,6 @@ class Oracle:
             for document, truth in zip(known, expected, strict=True):
                 report.compared += 1
                 report.differences.extend(_differences(document, truth))
-
-
-def _newest_documents(log: Log) -> dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]]:
-    newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]] = {}
-    for key, value, headers in zip(log.keys, log.values, log.headers, strict=True):
-        if key is None:
-            continue
-        if value is None:
-            newest.pop(key, None)
-            continue
-        document = _DOCUMENT.decode(value)
-        if key not in newest or document.version >= newest[key][0].version:
-            newest[key] = (document, _OFFSETS.decode(dict(headers)["offsets"]), value)
-    return newest
-
-
-def _by_offsets(
-    newest: dict[bytes, tuple[ScoreDocument, dict[str, int], bytes]],
-) -> list[tuple[dict[str, int], list[bytes]]]:
-    groups: dict[tuple[tuple[str, int], ...], list[bytes]] = {}
-    for user, (_, offsets, _) in newest.items():
-        groups.setdefault(tuple(offsets.items()), []).append(user)
-    ordered = sorted(groups, key=lambda items: sum(offset for _, offset in items))
-    return [(dict(items), groups[items]) for items in ordered]
 
 
 def _differences(document: ScoreDocument, truth: ScoreDocument) -> list[str]:
@@ -303,30 +263,6 @@ def replay_command(
     settings = get_settings()
     changes = {name: value for name, value in (("broker", broker), ("redis", redis)) if value is not None}
     report = asyncio.run(run(settings.model_copy(update=changes), check=check, snapshot=snapshot))
-    print(_summary(report, check=check))  # noqa: T201 - the command's output
+    print(report.summary(check=check))  # noqa: T201 - the command's output
     if check and not report.clean:
         sys.exit(1)
-
-
-def _summary(report: Report, *, check: bool) -> str:
-    fates = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.fates.items())
-    compared = f"users {report.users}, documents compared {report.compared}{' with the log and Redis' if check else ''}"
-    outcome = (
-        f"{len(report.differences)} differences, {len(report.missing)} without a document, {len(report.behind)} behind"
-    )
-    spikes = report.spikes
-    lines = [
-        f"records {report.records}: {fates}",
-        f"{compared}: {outcome}",
-        f"spikes told {spikes.told}: {spikes.found} in the log, too, {len(spikes.untold)} that were not told",
-    ]
-    if report.newer:
-        lines.append(f"  {report.newer} documents in Redis came while the topics were read: not compared with it")
-    if report.earlier:
-        lines.append(f"  {report.earlier} documents are older than the snapshot: not compared")
-    lines += [f"  {text}" for text in report.differences[:_SHOWN]]
-    lines += [f"  {user}: no document" for user in report.missing[:_SHOWN]]
-    lines += [f"  {user}: behind" for user in report.behind[:_SHOWN]]
-    lines += [f"  spike {text}: not in the log" for text in spikes.missing[:_SHOWN]]
-    lines += [f"  spike {text}: not told" for text in spikes.untold[:_SHOWN]]
-    return "\n".join(lines)

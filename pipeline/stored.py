@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from pipeline.errors import StoreUnavailableError
 from pipeline.lookup import keys
 from pipeline.lookup.connection import redacted
+from pipeline.pending import Newer
 
 PATIENCE_S: Final = 30.0
 """A sink that runs has written within this time what the topic had; of one that does not, the differences tell."""
@@ -31,8 +32,8 @@ class Comparison:
     """What a comparison of a partition found."""
 
     differences: list[str] = field(default_factory=list)
-    newer: int = 0
-    """Documents that were written since the topic was read: not compared."""
+    newer: dict[str, Newer] = field(default_factory=dict)
+    """By user, documents of a higher version: written since the topic was read, or never in it."""
 
 
 class Stored:
@@ -50,7 +51,7 @@ class Stored:
         Compare Redis with the newest documents of a partition, byte for byte.
 
         Traffic goes on meanwhile: Redis is asked when the sink has written what the topic had, and a document of a
-        higher version came later.
+        higher version may have come later.
 
         Args:
             scores: The partition of the scores topic.
@@ -69,8 +70,8 @@ class Stored:
                 for user, value in zip(chunk, held, strict=True):
                     if value == newest[user]:
                         continue
-                    if isinstance(value, bytes) and _version(value) > _version(newest[user]):
-                        found.newer += 1
+                    if isinstance(value, bytes) and (version := _version(value)) > _version(newest[user]):
+                        found.newer[user.decode()] = Newer(version, value)
                     else:
                         found.differences.append(f"{user.decode()}: Redis holds {value!r}, the topic {newest[user]!r}")
         except RedisError as exc:

@@ -6,8 +6,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from pipeline.replay import Report
 from pipeline.replay import run as fold_the_log
+from pipeline.replay_report import Report
 from tests.support.cluster import Cluster, Role
 from tests.support.eventually import eventually
 from tests.support.history import counted, doubled, held_by_reader, lost, went_back

@@ -10,6 +10,8 @@ import redis
 from agents.publisher import Publisher
 from agents.routes import Routes
 from pipeline.clock import system_clock
+from pipeline.contributed import Contributed
+from pipeline.log_reader import LogReader
 from pipeline.replay import run as fold_the_log
 from pipeline.settings import Settings
 from schemas import KINDS, Engagement, Identity
@@ -106,6 +108,29 @@ def test_accounts_are_linked_changed_and_unlinked(cluster: Cluster) -> None:
 
     # Nobody is told before the last round, and the sink needs a moment more.
     eventually(lambda: asyncio.run(fold_the_log(cluster.settings, check=True)).clean, 60, "the oracle agrees")
+
+
+def test_what_accounts_tell_during_a_check_is_no_difference(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A like to a linked account, and a new link, once the contributions are read: their persons hear of it soon."""
+    cluster.start("worker").wait_ready()
+    reader, settings = Reader(cluster.settings.redis), cluster.settings
+    cluster.start("sink")
+    link = Identity("mastodon:b", "bluesky:a", system_clock())
+    asyncio.run(publish(settings, [*engagements(), link]))
+    eventually(lambda: reader.likes("bluesky:a") == 8, 60, "b contributes to a")
+    eventually(lambda: asyncio.run(fold_the_log(settings, check=True)).clean, 60, "the oracle agrees")
+    read = Contributed.read
+
+    async def read_and_go_on(log: LogReader, settings: Settings) -> Contributed:
+        contributed, now = await read(log, settings), system_clock()
+        like = Engagement("mastodon:new", "like", "mastodon", "mastodon:x9", "mastodon:b", now)
+        await publish(settings, [like, Identity("github:c", "bluesky:a", now)])
+        return contributed
+
+    monkeypatch.setattr(Contributed, "read", read_and_go_on)
+    report = asyncio.run(fold_the_log(settings, check=True))
+    assert report.clean, report.summary(check=True)
+    eventually(lambda: reader.likes("bluesky:a") == 11, 60, "it did happen")
 
 
 @pytest.mark.parametrize(

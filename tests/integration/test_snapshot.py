@@ -10,8 +10,8 @@ from agents.publisher import Publisher
 from agents.routes import Routes
 from pipeline.clock import system_clock
 from pipeline.local.guard import Guard
-from pipeline.replay import Report
 from pipeline.replay import run as fold_the_log
+from pipeline.replay_report import Report
 from pipeline.settings import Settings
 from schemas import Engagement, Identity, ScoreDocument
 from tests.support.cluster import Cluster, Logged

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pipeline.contributed import Contributed
+from pipeline.contributed import Contributed, Disagreement
 from pipeline.state.partition import Partition
 from pipeline.state.persons import contributions
 from pipeline.state.sources import SOURCES
@@ -29,11 +29,16 @@ def told(part: Partition, **changes: Any) -> Contributed:
     return contributed
 
 
+def disagreements(part: Partition, contributed: Contributed) -> list[str]:
+    """Return what the account should have told."""
+    return [each.text for each in contributed.disagreements(part)]
+
+
 def problems(part: Partition, contributed: Contributed) -> list[str]:
     """Return all that the oracle finds."""
     ((offsets, group),) = contributed.by_offsets(part)
     assert offsets == dict(zip(SOURCES, part.positions.tolist(), strict=True))
-    return contributed.differences(part, group) + contributed.disagreements(part)
+    return contributed.differences(part, group) + disagreements(part, contributed)
 
 
 def test_the_truth_is_found_right() -> None:
@@ -62,11 +67,12 @@ def test_each_lie_is_told(lie: dict[str, Any], named: str) -> None:
 def test_silence_is_told() -> None:
     """An account that never told its person anything, and a former person who still counts it."""
     part = partition()
-    assert Contributed().disagreements(part) == ["n:account: has told n:person nothing"]
+    silence = Disagreement("n:account", -1, "n:account: has told n:person nothing")
+    assert Contributed().disagreements(part) == [silence]
     contributed = told(part)
     newer: AccountContribution = next(each.sent for _, each in contributed._of(part) if not each.sent.linked)
     contributed.add(msgspec.structs.replace(newer, linked=True, time=NOW + 1), {})
-    assert "n:account: n:former does not know that it belongs to n:person" in contributed.disagreements(part)
+    assert "n:account: n:former does not know that it belongs to n:person" in disagreements(part, contributed)
 
 
 def test_the_newest_counts_whatever_the_order() -> None:

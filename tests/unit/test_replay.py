@@ -1,12 +1,16 @@
 """The oracle's own logic: which documents are newest, to which offsets they belong, what is compared."""
 
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from pipeline.log_runs import Log
-from pipeline.replay import Oracle, Report, _by_offsets, _newest_documents
+from pipeline.replay import Oracle
+from pipeline.replay_report import Report
+from pipeline.score_log import Emitted, by_offsets, newest_documents
+from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCES
 from tests.unit.state.log import FOREVER, columns, crowd, documents, engagement, fold, folded, log_of
@@ -49,7 +53,7 @@ def test_the_newest_document_of_each_user_is_the_one_of_the_highest_version() ->
     log = scores(
         ("n:a", 5, {"likes": 5}), ("n:b", 6, {"likes": 6}), ("n:a", 3, {"likes": 3}), ("n:b", 6, {"shares": 6})
     )
-    newest = _newest_documents(log)
+    newest = newest_documents(log)
     assert {user: document.version for user, (document, _, _) in newest.items()} == {b"n:a": 5, b"n:b": 6}
     assert newest[b"n:a"][1] == {"likes": 5}
     assert newest[b"n:b"][1:] == ({"shares": 6}, log.values[3])
@@ -59,7 +63,7 @@ def test_a_tombstone_takes_a_document_back() -> None:
     """A record without a key is none."""
     log = scores(("n:a", 5, {"likes": 5}), ("n:b", 6, {"likes": 6}), ("n:a", -1, {}), ("n:b", -1, {}))
     log.keys[3] = None
-    assert list(_newest_documents(log)) == [b"n:b"]
+    assert list(newest_documents(log)) == [b"n:b"]
 
 
 def test_documents_are_compared_in_the_order_of_the_log() -> None:
@@ -70,7 +74,7 @@ def test_documents_are_compared_in_the_order_of_the_log() -> None:
         ("n:c", 9, {"likes": 9}),
         ("n:d", 7, {"likes": 4, "ticks": 3}),
     )
-    groups = _by_offsets(_newest_documents(log))
+    groups = by_offsets(newest_documents(log))
     assert groups == [({"likes": 2}, [b"n:b"]), ({"likes": 4, "ticks": 3}, [b"n:d"]), ({"likes": 9}, [b"n:a", b"n:c"])]
 
 
@@ -124,3 +128,26 @@ def test_what_was_compared_is_not_behind() -> None:
     Oracle._compare(part, [documents(part)["n:other"]], Report())
     owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)])}
     assert owed == {b"bluesky:target"}
+
+
+def test_who_is_behind_is_found_though_two_owners_folded_in_different_orders() -> None:
+    """Folded again for the second owner: who was behind before or is now is, and nobody whose document knew it all."""
+    likes = [engagement(target=user, kind="like") for user in ("n:w", "n:v")]
+    shares = [engagement(target=user, kind="share") for user in ("n:u", "n:u", "n:w", "n:late")]
+    log = log_of(*likes, *shares)
+    newest = {
+        **emitted(log, "n:u", likes=0, shares=1),
+        **emitted(log, "n:v", likes=2, shares=1),
+        **emitted(log, "n:w", likes=1, shares=3),
+    }
+    report = Report()
+    Oracle(Settings(_env_file=None))._check_partition(0, replayed(log) | {"spikes": Log()}, newest, report)
+    assert report.differences == []
+    assert (report.behind, report.missing) == (["n:u"], ["n:late"])
+
+
+def emitted(log: Any, user: str, **offsets: int) -> dict[bytes, Emitted]:
+    """Return the document of a user as an owner emitted it that had folded this much."""
+    part = Partition(0, FOREVER)
+    Oracle._fold(part, replayed(log), offsets)
+    return {user.encode(): Emitted(documents(part)[user], offsets, b"")}
