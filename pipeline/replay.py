@@ -89,12 +89,7 @@ class Oracle:
         return report
 
     async def _compare_stored(
-        self,
-        stored: Stored | None,
-        number: int,
-        end: int,
-        newest: dict[bytes, Emitted],
-        report: Report,
+        self, stored: Stored | None, number: int, end: int, newest: dict[bytes, Emitted], report: Report
     ) -> None:
         scores = TopicPartition(self._settings.topic_prefix + "scores", number)
         self._pending.scores[scores] = end
@@ -138,13 +133,7 @@ class Oracle:
             drop_rows(part, self._decisions.forgotten.times)
         return part
 
-    def _check_partition(
-        self,
-        number: int,
-        logs: dict[str, Log],
-        newest: dict[bytes, Emitted],
-        report: Report,
-    ) -> None:
+    def _check_partition(self, number: int, logs: dict[str, Log], newest: dict[bytes, Emitted], report: Report) -> None:
         part = self._new_partition(number, logs)
         begin, version = part.positions.copy(), part.version
         spikes: list[bytes] = []
