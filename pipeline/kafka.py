@@ -14,11 +14,11 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from pipeline.connections import tell_of_broken_connections
+from pipeline.connections import mend_clients
 from pipeline.errors import BrokerRefusesError, BrokerUnavailableError, ConfigError
 from pipeline.settings import Settings
 
-tell_of_broken_connections()
+mend_clients()
 
 _PATIENCE_MS: Final = 5_000
 """A broker that lets someone in or turns them away does it within this time."""
