@@ -114,14 +114,16 @@ class Inbox:
     def _left(self) -> float:
         return next(iter(self._since.values()), float("inf")) + HOLD_S - self._now()
 
-    def clear(self) -> None:
-        """Drop everything: it will be fetched again."""
+    def drop(self, partitions: Collection[TP]) -> None:
+        """Drop what waits of these partitions: it will be fetched again."""
         with self._lock:
-            self._ready.clear()
-            self._held.clear()
-            self._since.clear()
-            self._ends.clear()
-            self._bytes = 0
+            self._ready = deque((tp, fetched) for tp, fetched in self._ready if tp not in partitions)
+            for tp in partitions:
+                self._held.pop(tp, None)
+                self._since.pop(tp, None)
+                self._ends.pop(tp, None)
+            left = [fetched for _, fetched in self._ready]
+            self._bytes = sum(fetched.size for fetched in (*left, *self._held.values()))
 
     def ends(self) -> dict[TP, int]:
         """Return where the newest fetch of each partition ended."""

@@ -96,14 +96,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return positions
 
     async def seek_all(self, positions: Mapping[TP, int]) -> None:
-        """Go on at these positions; of others than this worker's nothing is known."""
+        """Go on at these positions, where the partitions still are this worker's."""
         consumer = self._ensure_consumer()
-        cast("BatchConsumer", self.consumer).inbox.clear()
         assigned = consumer.assignment()
-        # Nothing is awaited in between, nor between taking a fetch and putting it into the inbox.
-        for tp, offset in positions.items():
-            if (partition := _topic_partition(tp)) in assigned:
-                consumer.seek(partition, offset)
+        mine = {tp: offset for tp, offset in positions.items() if _topic_partition(tp) in assigned}
+        # Nothing is awaited in between, nor between taking a fetch and putting it into the inbox. What waits of other
+        # partitions stays: nobody would fetch it again.
+        cast("BatchConsumer", self.consumer).inbox.drop(mine.keys())
+        for tp, offset in mine.items():
+            consumer.seek(_topic_partition(tp), offset)
 
     async def pause_changelogs(self, tps: Iterable[TP]) -> None:
         """Keep aiokafka from fetching changelogs: what nobody takes would hold up every other fetch."""

@@ -51,7 +51,7 @@ class Trial:
         before = metrics(worker).received
         eventually(lambda: metrics(worker).received > before, deadline_s, f"{worker.name} folds; log {worker.log}")
 
-    def settle(self, workers: Sequence[Role], deadline_s: float = 60, *, records: int | None = None) -> None:
+    def settle(self, workers: Sequence[Role], deadline_s: float = 120, *, records: int | None = None) -> None:
         """With the faults over: all `records` (of the ledger) are folded, emitted and committed."""
         readings = wait_for_rest(workers, self.ledger.records if records is None else records, deadline_s)
         assert self.ledger.records > 0

@@ -122,5 +122,6 @@ def wait_for_rest(workers: Sequence[Role], records: int | Callable[[], int], dea
         eventually(at_rest, deadline_s, f"{records} records are folded, emitted and committed")
     except AssertionError as error:
         told = [(r.received, r.total("clout_scores_owed"), r.total("clout_rounds_uncommitted")) for r in readings]
-        raise AssertionError(f"{error}; received, owed, uncommitted of each worker: {told}") from error
+        all_told = f"received by all: {received_by_all(readings)}; received, owed, uncommitted of each worker: {told}"
+        raise AssertionError(f"{error}; {all_told}") from error
     return readings

@@ -122,16 +122,19 @@ def test_a_full_inbox_wants_nothing_until_something_was_taken() -> None:
     assert not inbox.wanted
 
 
-def test_what_is_cleared_is_gone_and_makes_room() -> None:
-    """It will be fetched again, from where the fold stands."""
+def test_what_is_dropped_is_gone_and_makes_room() -> None:
+    """It will be fetched again, from where the fold stands; what waits of others stays."""
     inbox = inbox_at(Clock())
     inbox.want({LIKES})
-    inbox.put({LIKES: fetched(0, 9, FULL), SHARES: fetched(0, 1)})
-    inbox.clear()
-    assert taken(inbox) == []
-    assert inbox.ends() == {}
+    inbox.put({LIKES: fetched(0, 9, FULL), SHARES: fetched(0, 1), OTHERS: fetched(0, 7, LARGE)})
+    assert not inbox.wanted
+    inbox.drop({LIKES, SHARES})
+    assert inbox.ends() == {OTHERS: 7}
     assert inbox.wanted == {LIKES}
     assert inbox.left() == float("inf")
+    assert taken(inbox) == [(OTHERS, 0, 7)]
+    inbox.put({LIKES: fetched(0, 9, FULL - 1)})
+    assert inbox.wanted == {LIKES}
 
 
 def test_nothing_is_lost_between_two_threads() -> None:
