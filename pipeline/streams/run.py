@@ -1,6 +1,8 @@
 """Running the worker as a process."""
 
 import asyncio
+import faulthandler
+import os
 import sys
 from typing import Final
 
@@ -34,6 +36,7 @@ async def _wait_for_broker() -> None:
 
 def run() -> None:
     """Run the worker until it is told to stop; leaves with its exit status."""
+    faulthandler.enable()
     settings = get_settings()
     configure(settings)
     sys.setswitchinterval(SWITCH_S)
@@ -49,4 +52,14 @@ def run() -> None:
         quiet=True,
         loop=asyncio.new_event_loop(),
     )
-    sys.exit(worker.execute_from_commandline())
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exc:
+        _leave(exc.code)
+
+
+def _leave(code: str | int | None) -> None:
+    """Leave at once: a thread that is still in compiled code must not find its interpreter taken down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
