@@ -20,7 +20,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.util import calc_crc32c
 from numpy.typing import NDArray
 
-from pipeline.state.compiled import compiled, copy
+from pipeline.state.compiled import compiled, put
 from pipeline.state.packed import Packed
 
 Header = tuple[str, bytes]
@@ -115,18 +115,11 @@ def _varint_size(number: int) -> int:
 
 
 @compiled
-def _put(out: NDArray[np.uint8], at: int, buffer: NDArray[np.uint8], start: int, end: int) -> int:
-    """Copy a text, and return where it ends."""
-    copy(out, at, buffer, start, end - start)
-    return at + end - start
-
-
-@compiled
 def _put_text(out: NDArray[np.uint8], at: int, buffer: NDArray[np.uint8], start: int, end: int) -> int:
     """Write the length of a text and the text; -1 stands for one that is missing."""
     if start < 0:
         return _put_varint(out, at, -1)
-    return _put(out, _put_varint(out, at, end - start), buffer, start, end)
+    return put(out, _put_varint(out, at, end - start), buffer, start, end)
 
 
 @compiled
@@ -178,7 +171,7 @@ def _fill(
         at = _put_varint(out, at, offset)
         at = _put_text(out, at, keys, key_starts[i], key_ends[i])
         at = _put_text(out, at, values, value_starts[i], value_ends[i])
-        at = _put(out, at, headers, header_starts[i], header_ends[i])
+        at = put(out, at, headers, header_starts[i], header_ends[i])
     return len(times), at
 
 

@@ -71,3 +71,10 @@ lowest_bit = cast("Callable[[np.uint64], int]", intrinsic(_lowest_bit))
 
 copy = cast("Callable[[NDArray[np.uint8], int, NDArray[np.uint8], int, int], None]", intrinsic(_copy))
 """Copy to a place of one buffer from a place of another so many bytes. For compiled functions alone."""
+
+
+@compiled
+def put(out: NDArray[np.uint8], at: int, buffer: NDArray[np.uint8], start: int, end: int) -> int:
+    """Copy a text to a place, and return where it ends."""
+    copy(out, at, buffer, start, end - start)
+    return at + end - start

@@ -125,9 +125,13 @@ def _oldest(partition: Partition, as_of: int) -> int:
 
 def encoded_documents(
     partition: Partition, rows: NDArray[np.int64], features: Features, scores: Scores, now: int
-) -> list[bytes]:
-    """Return what `ENCODER` says of the `score_documents` of settled rows, as of the partition's own time."""
-    points = rounded(scores.score)
+) -> list[tuple[bytes, bytes]]:
+    """
+    Return users, and what `ENCODER` says of the `score_documents` of their settled rows.
+
+    They are as of the partition's own time.
+    """
+    points, names = rounded(scores.score), partition.index.names(rows)
     columns = (
         fixed(scores.score, 2),
         fixed(partition.emitted[rows].astype(np.float64), 2),
@@ -140,13 +144,13 @@ def encoded_documents(
         scores.authenticity,
         *(np.full(len(rows), number) for number in (partition.version, now, partition.as_of)),
     )
-    made = _FORM.fill(np.column_stack(columns), *_texts(partition, rows, model.bucket(points)))
+    made = _FORM.fill(np.column_stack(columns), *_texts(partition, rows, names, model.bucket(points)))
     tied = partition.linking.tied(rows)
     if len(tied):
         documents = score_documents(partition, rows[tied], features.pick(tied), scores.pick(tied), now)
         for place, document in zip(tied.tolist(), documents, strict=True):
             made[place] = ENCODER.encode(document)
-    return made
+    return list(zip(names, made, strict=True))
 
 
 _USER, _HANDLE, _NAME, _AVATAR, _BUCKET, _MODEL, _NETWORK = range(7)
@@ -190,10 +194,10 @@ def _last(partition: Partition, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _texts(
-    partition: Partition, rows: NDArray[np.int64], bucket: NDArray[np.int64]
+    partition: Partition, rows: NDArray[np.int64], names: list[bytes], bucket: NDArray[np.int64]
 ) -> tuple[bytes, NDArray[np.int64], NDArray[np.int64]]:
     """Return a buffer, and where each text of each document begins and ends in it."""
-    n, names = len(rows), partition.index.names(rows)
+    n = len(rows)
     held: list[bytes | None] = [*names, *_BUCKET_TEXTS, reference().model.encode(), None]
     which = np.empty((n, _NETWORK + 1), np.int64)
     which[:, [_USER, _HANDLE, _NETWORK]] = np.arange(n)[:, None]

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.state.compiled import compiled
+from pipeline.state.compiled import compiled, put
 
 NULL: Final = np.iinfo(np.int64).min
 """A number that is written as null."""
@@ -43,17 +43,10 @@ def text_mark(text: int) -> str:
 
 
 @compiled
-def _copy(piece: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8], at: int) -> int:
-    for i in range(start, end):
-        out[at + i - start] = piece[i]
-    return at + end - start
-
-
-@compiled
 def _put_number(number: int, decimals: int, out: NDArray[np.uint8], at: int) -> int:
     """Write a number of so many decimals: without zeros at its end, except the one behind the point."""
     if number == NULL:
-        return _copy(_WORD_NULL, 0, 4, out, at)
+        return put(out, at, _WORD_NULL, 0, 4)
     if number < 0:
         out[at] = _MINUS
         at += 1
@@ -81,7 +74,7 @@ def _put_number(number: int, decimals: int, out: NDArray[np.uint8], at: int) -> 
 def _put_text(buffer: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8], at: int) -> int:
     """Write a string; null for one that is missing."""
     if start < 0:
-        return _copy(_WORD_NULL, 0, 4, out, at)
+        return put(out, at, _WORD_NULL, 0, 4)
     out[at] = _QUOTE
     at += 1
     for i in range(start, end):
@@ -94,7 +87,7 @@ def _put_text(buffer: NDArray[np.uint8], start: int, end: int, out: NDArray[np.u
             out[at + 1] = byte if byte >= _SPACE else _SHORT[byte]
             at += 2
         else:
-            at = _copy(_U00, 0, 4, out, at)
+            at = put(out, at, _U00, 0, 4)
             out[at], out[at + 1] = _HEX[byte >> 4], _HEX[byte & 15]
             at += 2
     out[at] = _QUOTE
@@ -118,7 +111,7 @@ def _fill(
     for i in range(len(numbers)):
         start = 0
         for j in range(len(ends)):
-            at = _copy(pieces, start, ends[j], out, at)
+            at = put(out, at, pieces, start, ends[j])
             start = ends[j]
             if j == len(marks):
                 continue

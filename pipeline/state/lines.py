@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.state.compiled import compiled
+from pipeline.state.compiled import compiled, put
 from pipeline.state.xxh64 import digest_of
 
 UNIT: Final = np.dtype("V8")
@@ -41,11 +41,10 @@ _TAB, _NEWLINE = ord("\t"), ord("\n")
 
 
 @compiled
-def _copy(buffer: NDArray[np.uint8], at: int, length: int, out: NDArray[np.uint8], to: int, end: int) -> int:
-    for i in range(length):
-        out[to + i] = buffer[at + i]
-    out[to + length] = end
-    return to + length + 1
+def _put_ended(buffer: NDArray[np.uint8], at: int, length: int, out: NDArray[np.uint8], to: int, end: int) -> int:
+    to = put(out, to, buffer, at, at + length)
+    out[to] = end
+    return to + 1
 
 
 @compiled
@@ -63,9 +62,9 @@ def _measure(events: NDArray[np.void], units: NDArray[np.int64]) -> int:
 def _write(buffer: NDArray[np.uint8], events: NDArray[np.void], out: NDArray[np.uint8]) -> None:
     at = 0
     for i in range(len(events)):
-        at = _copy(buffer, events[i]["actor_at"], events[i]["actor_length"], out, at, _TAB)
-        at = _copy(buffer, events[i]["object_at"], events[i]["object_length"], out, at, _TAB)
-        at = _copy(buffer, events[i]["tags_at"], events[i]["tags_length"], out, at, _NEWLINE)
+        at = _put_ended(buffer, events[i]["actor_at"], events[i]["actor_length"], out, at, _TAB)
+        at = _put_ended(buffer, events[i]["object_at"], events[i]["object_length"], out, at, _TAB)
+        at = _put_ended(buffer, events[i]["tags_at"], events[i]["tags_length"], out, at, _NEWLINE)
         while at % _UNIT_BYTES:
             out[at] = _NEWLINE
             at += 1

@@ -5,8 +5,6 @@ Every setting is the deployment's (`pipeline.settings`); what is fixed here has 
 """
 
 import gc
-import os
-import sys
 import threading
 from typing import Any, Final
 
@@ -15,7 +13,6 @@ import mode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.kafka import bootstrap_servers, ssl_context
-from pipeline.logs import get_logger
 from pipeline.settings import Settings, get_settings
 from pipeline.state.sources import SOURCES
 from pipeline.streams import engagement
@@ -23,28 +20,19 @@ from pipeline.streams.allocator import keep_freed_memory
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters
 from pipeline.streams.decisions import DecisionsFollower
+from pipeline.streams.leaving import leave_after
 from pipeline.streams.recovery import BulkTableManager
 from pipeline.streams.schema import FetchedSchema
 from pipeline.streams.table import EngagementTable
 from pipeline.streams.warm_up import warm_up
 from pipeline.topics import ensure_topics
 
-_log = get_logger(__name__)
-
 FETCH_BYTES: Final = 1 << 20
 CRASH_S: Final = 8.0
 """After a crash the process ends within this time: a consumer's thread may wait a minute for its broker."""
 
-
 STOP_S: Final = 9.0
 """The process ends within this time after it was told to: a broker that is away would hold it up for longer."""
-
-
-def _end_unstopped() -> None:
-    _log.warning("a part of the worker does not stop: ended; what was not committed is read again", seconds=STOP_S)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 class App(faust.App):
@@ -60,9 +48,7 @@ class App(faust.App):
     def _crash(self, reason: BaseException) -> None:
         """Crash, and end the process even if a part of it does not stop."""
         if not self.crashed:
-            deadline = threading.Timer(CRASH_S, os._exit, [1])
-            deadline.daemon = True
-            deadline.start()
+            leave_after(CRASH_S, 1)
         super()._crash(reason)
 
     async def on_first_start(self) -> None:
@@ -79,9 +65,7 @@ class App(faust.App):
 
     async def on_stop(self) -> None:
         """Stop following what the app started by itself, and end the process even if a part of it does not stop."""
-        self.stop_deadline = threading.Timer(STOP_S, _end_unstopped)
-        self.stop_deadline.daemon = True
-        self.stop_deadline.start()
+        self.stop_deadline = leave_after(STOP_S, 0)
         await super().on_stop()
         await self.decisions.stop()
 

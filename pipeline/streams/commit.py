@@ -218,9 +218,8 @@ class CommitRounds:
 
     def _plan_scores(self, plan: Plan, due: Due, now: int) -> None:
         part = plan.part
-        documents = encoded_documents(part, due.rows, due.features, due.scores, now)
+        plan.scores.extend(encoded_documents(part, due.rows, due.features, due.scores, now))
         part.emitted[due.rows] = rounded(due.scores.score)
-        plan.scores.extend(zip(part.index.names(due.rows), documents, strict=True))
 
     def _plan_details(self, plan: Plan, rows: NDArray[np.int64], now: int) -> None:
         if len(rows):

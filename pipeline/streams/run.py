@@ -2,7 +2,6 @@
 
 import asyncio
 import faulthandler
-import os
 import sys
 from typing import Final
 
@@ -13,6 +12,7 @@ from faust import Worker
 from pipeline.errors import BrokerUnavailableError
 from pipeline.logs import configure, get_logger
 from pipeline.settings import get_settings
+from pipeline.streams.leaving import leave
 from pipeline.topics import ensure_topics
 
 _log = get_logger(__name__)
@@ -55,11 +55,4 @@ def run() -> None:
     try:
         worker.execute_from_commandline()
     except SystemExit as exc:
-        _leave(exc.code)
-
-
-def _leave(code: str | int | None) -> None:
-    """Leave at once: a thread that is still in compiled code must not find its interpreter taken down."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+        leave(exc.code)

@@ -73,7 +73,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     return
                 fetched = await next_fetches(fetcher, wanted, POLL_S)
                 consumer.inbox.put({TP(tp.topic, tp.partition): run for tp, run in fetched.items()})
-                if sum(run.size for run in fetched.values()) < LARGE:
+                if fetched and sum(run.size for run in fetched.values()) < LARGE:
                     await asyncio.sleep(REST_S)
         except Exception as exc:  # noqa: BLE001 - the worker's loop raises it where Faust expects it
             consumer.failed(exc)

@@ -28,7 +28,9 @@ def same(part: Partition, *said: Any) -> list[bytes]:
     """Return the documents of all rows, once both ways of writing them agree."""
     rows = all_rows(part)
     seen, scores = said or standing(part, rows)
-    written = encoded_documents(part, rows, seen, scores, NOW)
+    pairs = encoded_documents(part, rows, seen, scores, NOW)
+    assert [user for user, _ in pairs] == part.index.names(rows)
+    written = [text for _, text in pairs]
     assert written == [ENCODER.encode(each) for each in score_documents(part, rows, seen, scores, NOW)]
     return written
 
