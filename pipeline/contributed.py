@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from aiokafka import TopicPartition
 
+from pipeline.chains import Chain, chains
 from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
@@ -75,13 +76,9 @@ class Contributed:
             if row is not None:
                 yield from ((row, told) for told in persons.values() if told.sent.version > part.version_before)
 
-    def by_offsets(self, part: Partition) -> list[tuple[dict[str, int], list[Told]]]:
-        """Return what the accounts of a partition told, by the offsets that they knew, in the order of the log."""
-        groups: dict[tuple[tuple[str, int], ...], list[Told]] = {}
-        for _, told in self._of(part):
-            groups.setdefault(tuple(told.offsets.items()), []).append(told)
-        ordered = sorted(groups, key=lambda items: sum(offset for _, offset in items))
-        return [(dict(items), groups[items]) for items in ordered]
+    def chains(self, part: Partition) -> list[Chain[Told]]:
+        """Return what the accounts of a partition told, by the offsets that they knew, in chains."""
+        return chains((told.offsets, told) for _, told in self._of(part))
 
     @staticmethod
     def differences(part: Partition, told: list[Told]) -> list[str]:

@@ -10,14 +10,16 @@ Where a worker was catching up, its topics came further apart than in the oracle
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import numpy as np
 from aiokafka import TopicPartition
 from cyclopts import Parameter
+from numpy.typing import NDArray
 
+from pipeline.chains import Chain, chains
 from pipeline.contributed import Contributed
 from pipeline.control.reading import read_control
 from pipeline.deployment import state_config
@@ -25,7 +27,7 @@ from pipeline.log_reader import LogReader
 from pipeline.log_runs import Log, runs
 from pipeline.pending import PATIENCE_S, Pending
 from pipeline.replay_report import Report
-from pipeline.score_log import Emitted, beyond, by_offsets, newest_documents
+from pipeline.score_log import Emitted, newest_documents
 from pipeline.settings import Settings, get_settings
 from pipeline.snapshot.beginning import Beginning, find_beginning
 from pipeline.snapshot.commands import default_path
@@ -136,61 +138,59 @@ class Oracle:
     def _check_partition(self, number: int, logs: dict[str, Log], newest: dict[bytes, Emitted], report: Report) -> None:
         part = self._new_partition(number, logs)
         begin, version = part.positions.copy(), part.version
+        compared: dict[bytes, Emitted] = {}
+        for user, emitted in newest.items():
+            # Rows remember no past: what was emitted before the snapshot cannot be told from it.
+            if _before(emitted.offsets, begin):
+                report.earlier += 1
+            else:
+                compared[user] = emitted
+        behind: list[bytes] = []
         spikes: list[bytes] = []
-        began_again = False
-        for offsets, users in by_offsets(newest):
-            if any(offsets.get(name, 0) < begin[i] for i, name in enumerate(SOURCES)):
-                # Rows remember no past: what was emitted before the snapshot cannot be told from it.
-                report.earlier += len(users)
-                continue
-            if any(offsets.get(name, 0) < part.positions[i] for i, name in enumerate(SOURCES)):
-                # Two owners of a partition folded its topics in different orders: begin again for this one.
-                part = self._begin_again(part, logs, offsets)
-                began_again = True
-            spikes += self._fold(part, logs, offsets)
-            self._compare(part, [newest[user].document for user in users], report)
-        ends = {name: max(logs[name].end, int(part.positions[i])) for i, name in enumerate(SOURCES)}
-        spikes += self._fold(part, logs, ends)
+        for chain in chains((emitted.offsets, user) for user, emitted in compared.items()) or [[]]:
+            part = self._new_partition(number, logs)
+            spikes = self._compare_chain(part, chain, logs, compared, report)
+            behind += _owed(part, (user for _, users in chain for user in users))
+        behind += _owed(part, newest.keys() - compared.keys())
         report.spikes.compare(told_since(logs["spikes"].values, version), found(spikes))
         report.users += len(part)
         report.records += sum(len(logs[name].offsets) for name in SOURCES)
         for fate, count in zip(FATES, part.fates.tolist(), strict=True):
             report.fates[fate] += count
         missing = [user for user in part.ids if user not in newest]
-        behind = [user for row, user in enumerate(part.ids) if user in newest and part.owed[row]]
-        if began_again and behind:
-            # What the one owner's documents knew was folded a second time after the other's.
-            ahead = beyond(logs, {user: newest[user].offsets for user in behind})
-            behind = [user for user in behind if user in ahead]
         report.missing += [user.decode() for user in missing]
         report.behind += [user.decode() for user in behind]
         self._pending.owing |= {user.decode(): -1 for user in missing}
         self._pending.owing |= {user.decode(): newest[user].document.version for user in behind}
         self._check_contributions(part, logs, report)
 
-    def _begin_again(self, part: Partition, logs: dict[str, Log], offsets: dict[str, int]) -> Partition:
-        """Return the partition as it was where both it and these offsets have been; owed is what it owes now."""
-        owed = {part.ids[row] for row in np.flatnonzero(part.owed[: len(part)]).tolist()}
-        common = {name: min(int(part.positions[i]), offsets.get(name, 0)) for i, name in enumerate(SOURCES)}
-        earlier = self._new_partition(part.number, logs)
-        self._fold(earlier, logs, common)
-        for row, user in enumerate(earlier.ids):
-            earlier.owed[row] = user in owed
-        return earlier
+    def _compare_chain(
+        self,
+        part: Partition,
+        chain: Chain[bytes],
+        logs: dict[str, Log],
+        newest: dict[bytes, Emitted],
+        report: Report,
+    ) -> list[bytes]:
+        """Fold the whole log, compare the users of a chain on the way, and return what is told of spikes."""
+        spikes: list[bytes] = []
+        for offsets, users in chain:
+            spikes += self._fold(part, logs, offsets)
+            self._compare(part, [newest[user].document for user in users], report)
+        ends = {name: max(logs[name].end, int(part.positions[i])) for i, name in enumerate(SOURCES)}
+        return spikes + list(self._fold(part, logs, ends))
 
     def _check_contributions(self, end: Partition, logs: dict[str, Log], report: Report) -> None:
         """Compare what the accounts of a partition contribute with the log; `end` has all of it."""
-        part = self._new_partition(end.number, logs)
-        begin = part.positions.copy()
-        for offsets, told in self._contributed.by_offsets(end):
-            wanted = [offsets.get(name, 0) for name in SOURCES]
-            if (begin > wanted).any():
-                continue
-            if (part.positions > wanted).any():
-                part = self._new_partition(end.number, logs)
-            self._fold(part, logs, offsets)
-            report.compared += len(told)
-            report.differences += self._contributed.differences(part, told)
+        for chain in self._contributed.chains(end):
+            part = self._new_partition(end.number, logs)
+            begin = part.positions.copy()
+            for offsets, told in chain:
+                if _before(offsets, begin):
+                    continue
+                self._fold(part, logs, offsets)
+                report.compared += len(told)
+                report.differences += self._contributed.differences(part, told)
         self._pending.disagreements += self._contributed.disagreements(end)
 
     @staticmethod
@@ -220,6 +220,14 @@ class Oracle:
             for document, truth in zip(known, expected, strict=True):
                 report.compared += 1
                 report.differences.extend(_differences(document, truth))
+
+
+def _before(offsets: Mapping[str, int], begin: NDArray[np.int64]) -> bool:
+    return any(offsets.get(name, 0) < begin[i] for i, name in enumerate(SOURCES))
+
+
+def _owed(part: Partition, users: Iterable[bytes]) -> list[bytes]:
+    return [user for user in users if user in part.index and part.owed[part.index[user]]]
 
 
 def _differences(document: ScoreDocument, truth: ScoreDocument) -> list[str]:

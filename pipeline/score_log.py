@@ -1,12 +1,10 @@
 """The newest documents of the scores topic, and the offsets that they were made at."""
 
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from pipeline.log_runs import Log
-from pipeline.state.sources import SOURCES
 from schemas import ScoreDocument
 
 _DOCUMENT: Final = msgspec.json.Decoder(ScoreDocument)
@@ -35,22 +33,3 @@ def newest_documents(scores: Log) -> dict[bytes, Emitted]:
         if key not in newest or document.version >= newest[key].document.version:
             newest[key] = Emitted(document, _OFFSETS.decode(dict(headers)["offsets"]), value)
     return newest
-
-
-def by_offsets(newest: Mapping[bytes, Emitted]) -> list[tuple[dict[str, int], list[bytes]]]:
-    """Return the users by the offsets of their documents, in the order of the log."""
-    groups: dict[tuple[tuple[str, int], ...], list[bytes]] = {}
-    for user, emitted in newest.items():
-        groups.setdefault(tuple(emitted.offsets.items()), []).append(user)
-    ordered = sorted(groups, key=lambda items: sum(offset for _, offset in items))
-    return [(dict(items), groups[items]) for items in ordered]
-
-
-def beyond(logs: Mapping[str, Log], offsets: Mapping[bytes, Mapping[str, int]]) -> set[bytes]:
-    """Return the users who have a record at or beyond their offsets in some source."""
-    return {
-        key
-        for name in SOURCES
-        for offset, key in zip(logs[name].offsets, logs[name].keys, strict=True)
-        if key is not None and key in offsets and offset >= offsets[key].get(name, 0)
-    }

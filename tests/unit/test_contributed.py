@@ -36,7 +36,7 @@ def disagreements(part: Partition, contributed: Contributed) -> list[str]:
 
 def problems(part: Partition, contributed: Contributed) -> list[str]:
     """Return all that the oracle finds."""
-    ((offsets, group),) = contributed.by_offsets(part)
+    (((offsets, group),),) = contributed.chains(part)
     assert offsets == dict(zip(SOURCES, part.positions.tolist(), strict=True))
     return contributed.differences(part, group) + disagreements(part, contributed)
 

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.log_runs import Log
 from pipeline.replay import Oracle
 from pipeline.replay_report import Report
-from pipeline.score_log import Emitted, by_offsets, newest_documents
+from pipeline.score_log import Emitted, newest_documents
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCES
@@ -66,18 +66,6 @@ def test_a_tombstone_takes_a_document_back() -> None:
     assert list(newest_documents(log)) == [b"n:b"]
 
 
-def test_documents_are_compared_in_the_order_of_the_log() -> None:
-    """Grouped by the offsets they carry, the earliest first, so that the log is folded once."""
-    log = scores(
-        ("n:a", 9, {"likes": 9}),
-        ("n:b", 2, {"likes": 2}),
-        ("n:c", 9, {"likes": 9}),
-        ("n:d", 7, {"likes": 4, "ticks": 3}),
-    )
-    groups = by_offsets(newest_documents(log))
-    assert groups == [({"likes": 2}, [b"n:b"]), ({"likes": 4, "ticks": 3}, [b"n:d"]), ({"likes": 9}, [b"n:a", b"n:c"])]
-
-
 def test_the_oracles_fold_is_the_states() -> None:
     """Read as a replay reads it, a log gives what the partition gives; folded in two steps, too."""
     log = log_of(*crowd(300), *crowd(5, target="n:small"))
@@ -131,14 +119,16 @@ def test_what_was_compared_is_not_behind() -> None:
 
 
 def test_who_is_behind_is_found_though_two_owners_folded_in_different_orders() -> None:
-    """Folded again for the second owner: who was behind before or is now is, and nobody whose document knew it all."""
-    likes = [engagement(target=user, kind="like") for user in ("n:w", "n:v")]
+    """Each owner's documents are compared in a fold of their own; a record without effect leaves nobody behind."""
+    likes = [engagement(target=user, kind="like") for user in ("n:w", "n:v", "n:x")]
     shares = [engagement(target=user, kind="share") for user in ("n:u", "n:u", "n:w", "n:late")]
-    log = log_of(*likes, *shares)
+    again = engagement(target="n:v", kind="share", id="again")
+    log = log_of(*likes, again, *shares, again)
     newest = {
-        **emitted(log, "n:u", likes=0, shares=1),
-        **emitted(log, "n:v", likes=2, shares=1),
-        **emitted(log, "n:w", likes=1, shares=3),
+        **emitted(log, "n:u", likes=0, shares=2),
+        **emitted(log, "n:v", likes=2, shares=2),
+        **emitted(log, "n:w", likes=1, shares=4),
+        **emitted(log, "n:x", likes=3, shares=1),
     }
     report = Report()
     Oracle(Settings(_env_file=None))._check_partition(0, replayed(log) | {"spikes": Log()}, newest, report)
