@@ -28,14 +28,14 @@ def test_a_worker_killed_twenty_times_counts_each_event_once(kafka_trial: Trial)
 
 
 def test_workers_that_join_and_leave_count_each_event_once(kafka_trial: Trial) -> None:
-    """A few steps in every run."""
-    join_and_leave(kafka_trial, 4)
+    """One kill in every run."""
+    join_and_leave(kafka_trial, 1, most=2)
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_workers_that_join_and_leave_for_long_count_each_event_once(kafka_trial: Trial) -> None:
-    """Twenty steps."""
+    """Twenty kills."""
     join_and_leave(kafka_trial, 20)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.trial import Trial, held, recoveries
+from tests.chaos.trial import Trial, held
 from tests.support.cluster import Role
 from tests.support.observed import metrics
 
@@ -20,6 +20,11 @@ def static_worker(trial: Trial, name: str) -> Role:
 def rebalances(worker: Role) -> int:
     """Return how often the group gave a worker its partitions."""
     return int(metrics(worker).total("clout_rebalances_total"))
+
+
+def recoveries(worker: Role) -> int:
+    """Return how often a worker has read partitions back from the changelog."""
+    return int(metrics(worker).total("clout_recovery_duration_seconds_count"))
 
 
 def test_a_worker_that_is_restarted_moves_no_partition(kafka_trial: Trial) -> None:

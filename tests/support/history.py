@@ -76,12 +76,18 @@ def went_back(documents: Iterable[ScoreDocument], *, undone: bool = False) -> li
     return found
 
 
-def contradictions(documents: Iterable[ScoreDocument]) -> list[str]:
-    """Return where two documents of a user have one version and tell different things."""
-    seen: dict[tuple[str, int], ScoreDocument] = {}
+def contradictions(emitted: Iterable[tuple[ScoreDocument, bytes]]) -> list[str]:
+    """
+    Return where two documents of a user were made at one place of the log and tell different things.
+
+    Args:
+        emitted: Documents, each with the offsets that it was made at. Two owners of a partition may reach one version
+            with different ones.
+    """
+    seen: dict[tuple[str, bytes], ScoreDocument] = {}
     found = []
-    for document in documents:
-        first = seen.setdefault((document.user, document.version), document)
+    for document, offsets in emitted:
+        first = seen.setdefault((document.user, offsets), document)
         if (first.score, first.engagement, first.engagers) != (document.score, document.engagement, document.engagers):
             found.append(
                 f"{document.user}: version {document.version} tells of {first.engagement} and {document.engagement}"

@@ -62,6 +62,11 @@ class Ledger:
         now = self._clock()
         return [self._next(now) for _ in range(count)]
 
+    def probe(self) -> Engagement:
+        """Return an event for a user that had none: its first document waits for nothing."""
+        number = next(self._numbers)
+        return Engagement(f"n:{number}", "like", "n", "n:prober", f"n:probe{number}", self._clock())
+
     def _next(self, now: int) -> Engagement:
         draw = self._random.random()
         if self._recent and draw < self._repeated:

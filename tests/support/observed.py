@@ -29,7 +29,16 @@ async def count_records(settings: Settings) -> int:
 
 async def read_scores(settings: Settings) -> list[ScoreDocument]:
     """Return every score document in the topic, each partition's in the order of the log."""
-    return [_SCORE.decode(record.value) for record in await read_topic(settings, "scores") if record.value is not None]
+    return [document for document, _ in await read_emitted(settings)]
+
+
+async def read_emitted(settings: Settings) -> list[tuple[ScoreDocument, bytes]]:
+    """Return the same, each with the offsets that it was made at."""
+    return [
+        (_SCORE.decode(record.value), dict(record.headers)["offsets"])
+        for record in await read_topic(settings, "scores")
+        if record.value is not None
+    ]
 
 
 def newest(documents: Iterable[ScoreDocument]) -> dict[str, ScoreDocument]:
@@ -72,6 +81,25 @@ def received_by_all(readings: Iterable[Metrics]) -> int:
         for partition, count in reading.by_label("clout_engagements_received_total").items():
             most[partition] = max(count, most.get(partition, 0.0))
     return int(sum(most.values()))
+
+
+def fates_by_all(readings: Iterable[Metrics]) -> dict[str, int]:
+    """Return how many records met each fate; of a partition that has moved, as its present owner tells it."""
+    present: dict[str, Metrics] = {}
+    received: dict[str, float] = {}
+    for reading in readings:
+        for partition, count in reading.by_label("clout_engagements_received_total").items():
+            if count >= received.get(partition, 0.0):
+                received[partition], present[partition] = count, reading
+    return {
+        fate: int(
+            sum(
+                reading.by_label(f"clout_engagements_{fate}_total").get(partition, 0.0)
+                for partition, reading in present.items()
+            )
+        )
+        for fate in FATES
+    }
 
 
 def metrics(role: Role) -> Metrics:
