@@ -11,12 +11,16 @@ import numpy as np
 from aiokafka.errors import CorruptRecordException
 from numpy.typing import NDArray
 
+from pipeline.errors import ContractError
 from pipeline.fetches import Fetched
 from pipeline.state.compiled import compiled
 from pipeline.state.packed import PADDING, Packed
 from pipeline.state.records import Records
 
 _LOG_APPEND_TIME: Final = 1
+
+MOST_BYTES: Final = 256 << 20
+"""Of what a fetch of one partition unpacks to: some hundred times what it is allowed packed."""
 
 
 def parsed(fetched: Fetched) -> Records:
@@ -25,8 +29,16 @@ def parsed(fetched: Fetched) -> Records:
 
     Raises:
         CorruptRecordException: A batch does not hold what its header says.
+        ContractError: Nobody can have meant what it unpacks to.
     """
-    payloads = [batch.payload() for batch in fetched.batches]
+    payloads: list[bytes] = []
+    for batch in fetched.batches:
+        payloads.append(batch.payload())
+        if sum(map(len, payloads)) > MOST_BYTES:
+            raise ContractError(
+                f"the record batch at offset {batch.header.base_offset} unpacks to more than {MOST_BYTES >> 20} MiB: "
+                "no agent writes such; find out who did, and let the topic's retention remove it"
+            )
     counts = [batch.count for batch in fetched.batches]
     text = b"".join((*payloads, PADDING))
     buffer = np.frombuffer(text, np.uint8)

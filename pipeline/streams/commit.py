@@ -71,6 +71,7 @@ class CommitRounds:
         self._last_round = time.monotonic()
         self._round_s = 0.0
         self._failed = False
+        self._broken = False
         self._behind = False
         self._turn = 0
         self.lag = 0
@@ -88,7 +89,7 @@ class CommitRounds:
         consumer, producer = self._app.consumer, self._app.producer.thread
         # After a write that failed the rows it held are marked as flushed: the next round, also the one
         # that the worker's stop asks for, must not commit past them.
-        if self._failed or not self._table.partitions_held or not producer.is_running:
+        if self._failed or self._broken or not self._table.partitions_held or not producer.is_running:
             return False
         self.lag = sum(consumer.lags().values())
         started = time.monotonic()
@@ -136,6 +137,10 @@ class CommitRounds:
         """Tell whether a partition still is ours: not dropped, nor recovered anew."""
         return self._table.partitions_held.get(part.number) is part
 
+    def fail(self) -> None:
+        """A fold has failed: from now on nothing is written or committed, by the round that is under way neither."""
+        self._broken = True
+
     def forget_commits(self) -> None:
         """After a rebalance: what was committed is not known any more."""
         self._committed.clear()
@@ -157,11 +162,15 @@ class CommitRounds:
                     await self._app.consumer.bring_in(part.number)
                     if not self._is_held(part):
                         continue
+                if self._broken:
+                    return []
                 part.settle()
                 plans.append(self._plan(part, now, limit))
                 writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock())))
                 # Each partition is taken at a moment of its own; in between, fetches are folded.
                 await asyncio.sleep(0)
+            if self._broken:
+                return []
             # After the last plan: the positions in it are behind all that was refused until then.
             letters = self._app.dead_letters.take()
             writes.append(producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now)))

@@ -51,6 +51,10 @@ class DeadLetters:
         Raises:
             DeadLetterLimitError: Nearly everything is refused.
         """
+        # First of all: they are folded, so whatever round comes next must write them.
+        for refusal in refusals:
+            metrics.DEAD_LETTERS.labels(refusal.reason).inc()
+            self._waiting.append(Letter(topic, partition, refusal))
         self._records += records
         self._refused += len(refusals)
         if self._records >= WINDOW:
@@ -60,9 +64,6 @@ class DeadLetters:
                     f"look into {self.topic} for the reasons, mend the producer, then start the worker again"
                 )
             self._records = self._refused = 0
-        for refusal in refusals:
-            metrics.DEAD_LETTERS.labels(refusal.reason).inc()
-            self._waiting.append(Letter(topic, partition, refusal))
         if refusals and time.monotonic() - self._warned > 1.0:
             self._warned = time.monotonic()
             last = refusals[-1]

@@ -28,7 +28,12 @@ def fold(app: Any, table: EngagementTable, topic: str, number: int, records: Rec
         return True
     if records.first < position:
         records = records.since(position)
-    refusals = part.fold(source, records)
+    try:
+        refusals = part.fold(source, records)
+    except BaseException:
+        # Some of it may be staged: no round may write that.
+        app.rounds.fail()
+        raise
     app.dead_letters.add(topic, number, len(records), refusals)
     return True
 

@@ -3,11 +3,17 @@
 import os
 import sys
 import threading
-from typing import NoReturn
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, NoReturn
 
 from pipeline.logs import get_logger
 
 _log = get_logger(__name__)
+
+LAST_WORDS_S: Final = 0.5
+"""How long what is still to be said may hold up leaving."""
 
 
 def leave(status: str | int | None) -> NoReturn:
@@ -17,19 +23,28 @@ def leave(status: str | int | None) -> NoReturn:
     Args:
         status: As `SystemExit` has it: a number, None for 0, or a message, which is 1.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else int(status is not None))
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 def leave_after(seconds: float, status: int) -> threading.Timer:
     """Leave when that time has passed, whatever the loops are busy with; unless the timer is cancelled."""
-    deadline = threading.Timer(seconds, _leave_unstopped, (seconds, status))
-    deadline.daemon = True
-    deadline.start()
-    return deadline
+    return _timer(seconds, partial(_leave_unstopped, seconds, status))
 
 
 def _leave_unstopped(seconds: float, status: int) -> None:
-    _log.warning("a part of the worker does not stop: left; what was not committed is read again", seconds=seconds)
+    # Whoever reads what we say may have stopped reading, and hold up whoever says something.
+    _timer(LAST_WORDS_S, partial(os._exit, status))
+    with suppress(OSError):
+        _log.warning("a part of the worker does not stop: left; what was not committed is read again", seconds=seconds)
     leave(status)
+
+
+def _timer(seconds: float, action: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import signal
 import sys
 from typing import Final
 
@@ -56,3 +57,6 @@ def run() -> None:
         worker.execute_from_commandline()
     except SystemExit as exc:
         leave(exc.code)
+    except KeyboardInterrupt:
+        # Before Faust has a handler of its own, or after.
+        leave(128 + signal.SIGINT)

@@ -9,9 +9,10 @@ Uses names of aiokafka 0.14.0 and faust-streaming 0.15.3 that begin with an unde
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, ClassVar, cast
 
 import aiokafka
@@ -20,6 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
+from mode.utils.futures import maybe_set_exception
 
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
@@ -48,7 +50,37 @@ _NO_TIMESTAMP_TYPE = 0
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Runs aiokafka's consumer in a thread of its own; hands out fetches unparsed."""
+    """
+    Runs aiokafka's consumer in a thread of its own; hands out fetches unparsed.
+
+    What belongs to a loop is touched in its own thread: uvloop crashes the process where it meets another one.
+    """
+
+    def close(self) -> None:
+        """
+        Nothing: the thread's own stop closes the client and leaves the group.
+
+        Faust calls this in the worker's thread, when a rebalance meets a worker that stops. It would close connections
+        that the consumer's loop is reading from, and keep that stop from doing anything.
+        """
+
+    def _crash(self, reason: BaseException) -> None:
+        if self._thread in {None, threading.current_thread()}:
+            super()._crash(reason)
+        else:
+            with suppress(RuntimeError):  # the loop has ended
+                self.thread_loop.call_soon_threadsafe(super()._crash, reason)
+
+    async def crash(self, exc: BaseException) -> None:
+        """Crash the worker, in the worker's thread."""
+        if self._thread is not threading.current_thread():
+            await super().crash(exc)
+            return
+        self.parent_loop.call_soon_threadsafe(maybe_set_exception, self._thread_running, exc)
+        crash = asyncio.run_coroutine_threadsafe(self.consumer.crash(exc), self.parent_loop)
+        # What comes next in this thread finds the worker crashed, and leaves it alone.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(crash), POLL_S)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -66,7 +98,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 wanted = consumer.inbox.wanted if consumer.flow_active else frozenset()
                 fetcher = self._ensure_consumer()._fetcher
                 if not wanted:
-                    await asyncio.sleep(IDLE_S)
+                    # The group gives up whoever fetches nothing for minutes; reading the changelog may take as long.
+                    recovers = not consumer.app.tables.actives_ready
+                    with fetcher._subscriptions.fetch_context() if recovers else nullcontext():
+                        await asyncio.sleep(IDLE_S)
                     continue
                 if fetcher._closed:
                     consumer.failed(ConsumerStoppedError())
@@ -242,7 +277,7 @@ class BatchConsumer(driver.Consumer):
         """Commit offsets: False when the group has moved on."""
         assigned = self.assignment()
         mine = {tp: offset for tp, offset in positions.items() if tp in assigned}
-        if not mine:
+        if not mine or self._thread.should_stop:
             return False
         did_commit = await self._commit(mine)
         if did_commit:
@@ -251,6 +286,9 @@ class BatchConsumer(driver.Consumer):
 
     async def is_member(self) -> bool | None:
         """Tell whether the group still counts this worker as a member; None when its coordinator does not answer."""
+        if self._thread.should_stop:
+            # Who asks a thread that has stopped waits for ever.
+            return None
         member: bool | None = await self._thread.call_thread(self._thread.is_member)
         return member
 
@@ -278,6 +316,8 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go on where the state stands: at the committed offsets, or at the beginning."""
+        if self._thread.should_stop:
+            return
         tps = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         positions = self.app.engagement.positions(await self.committed(tps))
         await self._thread.call_thread(self._thread.seek_all, positions)

@@ -60,6 +60,8 @@ def test_when_nearly_everything_is_refused_the_input_must_be_wrong() -> None:
     refused = int(WINDOW * LIMIT) + 1
     with pytest.raises(DeadLetterLimitError, match=r"clout\.likes.*clout\.dead-letters"):
         letters.add("clout.likes", 0, WINDOW, [refusal()] * refused)
+    # What was folded is behind the position: the round that the stop asks for writes it.
+    assert len(letters.take()) == refused
 
 
 def test_bad_records_among_good_ones_stop_nothing() -> None:

@@ -26,7 +26,8 @@ def worker() -> tuple[Any, Any, Partition]:
     part = Partition(3, FOREVER)
     letters: list[tuple[str, int, int, int]] = []
     add = lambda topic, number, records, refusals: letters.append((topic, number, records, len(refusals)))  # noqa: E731
-    app = SimpleNamespace(dead_letters=SimpleNamespace(add=add), letters=letters)
+    app = SimpleNamespace(dead_letters=SimpleNamespace(add=add), letters=letters, failures=0)
+    app.rounds = SimpleNamespace(fail=lambda: setattr(app, "failures", app.failures + 1))
     table = SimpleNamespace(partitions_held={3: part}, source=lambda topic: SOURCE_OF[topic.removeprefix("clout.")])
     return app, table, part
 
@@ -61,6 +62,16 @@ def test_a_fetch_that_leaves_a_gap_is_not_folded() -> None:
     assert part.positions[0] == 10
     assert fold(app, table, "clout.likes", 3, fetch(10, 50))
     assert part.positions[0] == 50
+
+
+def test_a_fold_that_fails_lets_no_round_write() -> None:
+    """Some of the fetch may be staged, and it will be read again."""
+    app, table, part = worker()
+    part.fold = None  # calling it fails, as running out of memory would
+    with pytest.raises(TypeError):
+        fold(app, table, "clout.likes", 3, fetch(0, 10))
+    assert app.failures == 1
+    assert app.letters == []
 
 
 def test_a_fetch_of_a_partition_that_was_revoked_is_let_go() -> None:

@@ -1,0 +1,95 @@
+"""The consumer's thread: what belongs to its loop is touched by nobody else."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pipeline.streams.transport import BatchConsumer, BatchConsumerThread
+
+
+class Thread(BatchConsumerThread):
+    """Without a consumer of aiokafka's; notes in which thread it hears of a crash."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.released = threading.Event()
+        app = SimpleNamespace(conf=_Settings())
+        consumer = SimpleNamespace(
+            transport=SimpleNamespace(app=app),
+            app=app,
+            crash=self._consumer_crashes,
+            RebalanceListener=lambda _: None,
+            flow_active=False,
+            failed=lambda _: None,  # there is nothing to fetch from
+        )
+        super().__init__(cast("Any", consumer))
+
+    async def _consumer_crashes(self, exc: BaseException) -> None:
+        self.heard.append((repr(exc), threading.current_thread().name))
+
+    async def on_start(self) -> None:
+        """Connect to nothing."""
+
+    def note(self) -> None:
+        """Note that somebody waited for a crash, and where."""
+        self.heard.append(("crashed", threading.current_thread().name))
+
+    async def wait_for_a_crash(self) -> None:
+        """Wait as mode's services do."""
+        await self._crashed.wait()
+        self.note()
+        self.released.set()
+
+
+class _Settings:
+    """Whatever Faust asks for is not used."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+async def test_a_rebalance_while_the_worker_stops_leaves_the_client_to_its_thread() -> None:
+    """Faust would close its connections in the worker's thread, and the thread's own stop would do nothing then."""
+    thread = Thread()
+    thread._consumer = client = cast("Any", SimpleNamespace(_closed=False, _client=None, _coordinator=None))
+    BatchConsumer.close(cast("Any", SimpleNamespace(_thread=thread)))
+    assert client._closed is False
+    thread.thread_loop.close()
+
+
+@pytest.mark.timeout(60)
+async def test_a_crash_elsewhere_is_heard_in_the_threads_own_loop() -> None:
+    """The future that waits for it is its loop's; setting it from another thread would not even wake it."""
+    thread = Thread()
+    await thread.start()
+    runner = cast("Any", thread._thread)
+    asyncio.run_coroutine_threadsafe(thread.wait_for_a_crash(), thread.thread_loop)
+    thread._crash(RuntimeError("elsewhere"))
+    assert await asyncio.to_thread(thread.released.wait, 30)
+    assert thread.heard == [("crashed", runner.name)]
+    await asyncio.to_thread(runner.join)
+
+
+@pytest.mark.timeout(60)
+async def test_a_crash_of_the_thread_is_told_in_the_workers_loop() -> None:
+    """The worker's services belong to that."""
+    thread = Thread()
+    await thread.start()
+    failure = RuntimeError("here")
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.crash(failure), thread.thread_loop))
+    assert thread.heard == [(repr(failure), threading.current_thread().name)]
+    await thread.stop()
+
+
+async def test_nobody_asks_a_thread_that_has_stopped() -> None:
+    """Its queue would take the question, and never answer."""
+    consumer = SimpleNamespace(
+        _thread=SimpleNamespace(should_stop=True), assignment=lambda: {"a"}, _is_changelog_tp=lambda _: False
+    )
+    stand_in = cast("Any", consumer)
+    assert await BatchConsumer.is_member(stand_in) is None
+    assert await BatchConsumer.commit_positions(stand_in, cast("Any", {"a": 1})) is False
+    await BatchConsumer.perform_seek(stand_in)
