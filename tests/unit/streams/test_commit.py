@@ -1,4 +1,4 @@
-"""Rounds: what is refused until a position is planned is written before that position is committed."""
+"""Rounds: in which order they write and commit, and when they must not."""
 
 import asyncio
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from pipeline.errors import ChangelogWriteError
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.records import Refusal
@@ -15,6 +16,7 @@ from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters, write_letters
 from pipeline.streams.emission import Emission
+from pipeline.streams.plan import write
 
 LIKES = SOURCE_OF["likes"]
 
@@ -27,6 +29,12 @@ class Worker:
         self.settings = settings
         self.done: list[tuple[str, Any]] = []
         self.part = Partition(0)
+        self.held = {0: self.part}
+        self.member: bool | None = True
+        self.recovered: Partition | None = None
+        """What comes in the partition's place while the coordinator is asked."""
+        self.refuses = False
+        """Whether the broker does not acknowledge rows."""
         self.dead_letters = DeadLetters("clout.dead-letters")
         self.consumer = SimpleNamespace(
             lags=dict,
@@ -38,7 +46,8 @@ class Worker:
         )
         self.producer = SimpleNamespace(thread=SimpleNamespace(is_running=True, write=self._write))
         table = SimpleNamespace(
-            partitions_held={0: self.part},
+            partitions_held=self.held,
+            drop=self.held.pop,
             emissions={0: Emission(settings)},
             topic=lambda source: settings.topic_prefix + SOURCES[source],
             changelog_topic=SimpleNamespace(get_topic_name=lambda: "changelog"),
@@ -49,8 +58,10 @@ class Worker:
         held: Any = table
         self.rounds = CommitRounds(app, held, settings)
 
-    async def _is_member(self) -> bool:
-        return True
+    async def _is_member(self) -> bool | None:
+        if self.recovered is not None:
+            self.held[0] = self.recovered
+        return self.member
 
     async def _bring_in(self, number: int) -> None:
         """Fold a fetch of one bad record."""
@@ -59,9 +70,15 @@ class Worker:
         self.part.positions[LIKES] += 1
 
     def _write(self, work: "partial[Any]") -> "asyncio.Future[None]":
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if work.func is write_letters:
             self.done.append(("letters", [letter.refusal.offset for letter in work.args[1]]))
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        else:
+            assert work.func is write
+            self.done.append(("written", work.args[0].part.number))
+            if self.refuses:
+                written.set_exception(ChangelogWriteError("the broker did not acknowledge"))
+                return written
         written.set_result(None)
         return written
 
@@ -76,6 +93,7 @@ async def test_what_a_round_refuses_is_written_before_it_is_committed() -> None:
     assert await worker.rounds.run()
     assert worker.done == [
         ("brought in", 0),
+        ("written", 0),
         ("letters", [0]),
         ("committed", {TP("clout.likes", 0): 1}),
     ]
@@ -87,3 +105,48 @@ async def test_nothing_is_brought_in_when_the_flow_has_stopped(flow_active: bool
     worker = Worker(flow_active=flow_active)
     await worker.rounds.run()
     assert (("brought in", 0) in worker.done) is flow_active
+
+
+async def test_who_is_no_longer_a_member_writes_nothing_and_drops_its_state() -> None:
+    """The partitions are another worker's: what came after its rows would be a zombie's."""
+    worker = Worker()
+    worker.member = False
+    assert not await worker.rounds.run()
+    assert worker.done == []
+    assert worker.held == {}
+
+
+async def test_what_was_recovered_while_the_coordinator_was_asked_is_kept() -> None:
+    """The answer is about the membership of before; that partition came with the next one."""
+    worker = Worker()
+    worker.member = False
+    worker.recovered = Partition(0)
+    assert not await worker.rounds.run()
+    assert worker.done == []
+    assert worker.held == {0: worker.recovered}
+
+
+async def test_a_coordinator_that_does_not_answer_is_asked_again() -> None:
+    """A broken connection is no verdict: nothing is written, nothing is dropped, and the next round makes up for it."""
+    worker = Worker()
+    worker.member = None
+    assert not await worker.rounds.run()
+    assert worker.done == []
+    assert worker.held == {0: worker.part}
+    worker.member = True
+    assert await worker.rounds.run()
+    assert worker.done[-1] == ("committed", {TP("clout.likes", 0): 1})
+
+
+async def test_after_a_write_that_failed_no_round_writes_or_commits() -> None:
+    """The rows it held are marked as flushed: the round that the worker's stop asks for must not commit past them."""
+    worker = Worker()
+    worker.refuses = True
+    with pytest.raises(ChangelogWriteError):
+        await worker.rounds.run()
+    done = list(worker.done)
+    assert ("written", 0) in done
+    assert not [position for what, position in done if what == "committed"]
+    worker.refuses = False
+    assert not await worker.rounds.run()
+    assert worker.done == done
