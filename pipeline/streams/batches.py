@@ -65,7 +65,8 @@ class BatchWriter:
             topics = sorted({topic for topic, _ in lanes})
             raise ChangelogWriteError(
                 f"the broker did not acknowledge {', '.join(topics)} ({type(exc).__name__}: {exc}): nothing was "
-                "committed; the worker continues from the last commit when it is started again"
+                "committed; look at the broker's log and whether its disk is full, then start the worker again: it "
+                "continues from the last commit"
             ) from exc
 
     async def _send(self, topic: str, partition: int, lane: "_Lane") -> None:

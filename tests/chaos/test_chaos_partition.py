@@ -51,4 +51,4 @@ def test_each_side_does_what_it_can_and_catches_up(kafka_trial: Trial, kafka: Ka
         expected = sum(trial.ledger.expected()["n:user0"].values())
         eventually(lambda: hottest(serve)[0] == expected, 30, f"the API shows {expected} engagements")
         assert proxy.broken > 0
-        assert sink.stop() == worker.stop() == serve.stop() == 0
+        assert [role.stop(10) for role in (sink, worker, serve)] == [0, 0, 0]

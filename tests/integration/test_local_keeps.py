@@ -64,10 +64,15 @@ def said(process: Logged, text: str, deadline_s: float = 60) -> None:
     eventually(written, deadline_s, f"{text!r} in {process.log}")
 
 
-def ends(process: Logged) -> None:
-    """End it with SIGTERM: within 10 s, with status 0."""
+def ends(process: Logged, limit_s: float = 60) -> None:
+    """
+    End it with SIGTERM, with status 0.
+
+    The 10 s that are promised are the limit of `make chaos` alone: it has the machine to itself, while in `make test`
+    three tests with half a dozen processes each share two slow cores.
+    """
     process.child.signal(signal.SIGTERM)
-    eventually(lambda: not process.is_running(), 60, "clout up has ended")
+    eventually(lambda: not process.is_running(), limit_s, "clout up has ended")
     assert process.child.status() == 0, process.output()
     assert "users and" in process.output(), "a snapshot was written"
 
@@ -136,7 +141,7 @@ def test_a_broker_that_holds_too_much_begins_anew(up: Cluster) -> None:
         eventually(lambda: ledger.records > before + 500, 60, "events flow")
     eventually(lambda: found(settings) == ledger.expected(), 60, "events count on")
     assert len(leaders(settings)) == len(ledger.expected())
-    ends(process)
+    ends(process, 10)
 
 
 @pytest.mark.chaos
@@ -147,7 +152,7 @@ def test_a_run_that_was_killed_is_told_of(up: Cluster) -> None:
     with Load(settings, ledger, 500):
         eventually(lambda: ledger.records > 500, 60, "events flow")
     eventually(lambda: found(settings) == ledger.expected(), 60, "all are counted")
-    ends(first)
+    ends(first, 10)
     kept = ledger.expected()
     second = start(up)
     publish(settings, ledger.issue(200))
@@ -158,7 +163,7 @@ def test_a_run_that_was_killed_is_told_of(up: Cluster) -> None:
     said(third, "the last run was ended by force")
     eventually(lambda: found(settings) == kept, 60, "the snapshot is what counts")
     assert min(document.version for document in asyncio.run(read_scores(settings))) > lost
-    ends(third)
+    ends(third, 10)
 
 
 def test_a_damaged_snapshot_is_not_overwritten(up: Cluster) -> None:

@@ -99,7 +99,7 @@ def document(cluster: Cluster, user: str) -> ScoreDocument:
 
 
 def stop_all(*roles: Role) -> None:
-    """SIGTERM ends each within 10 s, with status 0."""
+    """SIGTERM ends each with status 0; that 10 s are enough is for `make chaos` to tell, which runs alone (`STOP_S`)."""
     assert [role.stop() for role in roles] == [0] * len(roles)
 
 

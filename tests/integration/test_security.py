@@ -53,9 +53,9 @@ def ended(process: Logged) -> int | None:
 
 
 def test_every_role_gets_in_with_its_password(secured: Cluster) -> None:
-    """From an agent to Redis, and the doctor finds nothing to complain about."""
-    worker = secured.start("worker").wait_ready()
-    sink = secured.start("sink").wait_ready()
+    """From an agent to Redis and to whoever asks, and the doctor finds nothing to complain about."""
+    roles = [secured.start(role) for role in ("worker", "sink", "serve", "alerter")]
+    worker, sink, *_ = [role.wait_ready() for role in roles]
     agent = secured.run("agent", "synthetic", "--events", "500", "--rate", "max")
     assert ended(agent) == 0, agent.output()
     eventually(lambda: users(secured.settings) > 0, 60, "scores are in Redis")
@@ -63,7 +63,11 @@ def test_every_role_gets_in_with_its_password(secured: Cluster) -> None:
     doctor = secured.run("doctor", **ports)
     assert ended(doctor) == 0, doctor.output()
     assert PASSWORD not in doctor.output()
-    assert worker.stop() == sink.stop() == 0
+    for process in [
+        secured.run(*command) for command in (("link", "n:account", "n:person"), ("snapshot",), ("replay",))
+    ]:
+        assert ended(process) == 0, process.output()
+    assert [role.stop() for role in roles] == [0] * len(roles)
 
 
 @pytest.mark.parametrize("secured", ["SASL_PLAINTEXT"], indirect=True)

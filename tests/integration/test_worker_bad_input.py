@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from pipeline.clock import system_clock
 from pipeline.kafka import client_options
+from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 from schemas import DeadLetter, Engagement, Post, Profile
@@ -232,13 +233,23 @@ async def test_posts_and_profiles_beside_bad_ones_count(cluster: Cluster) -> Non
 
 
 async def test_a_worker_that_is_given_nearly_nothing_but_garbage_ends_with_a_message(cluster: Cluster) -> None:
-    """The input is wrong then, not the records; it says where to look, and nothing is lost."""
+    """The input is wrong then, not the records; it says where to look, and what it committed is in the dead letters."""
     worker = cluster.start("worker").wait_ready()
-    await publish(cluster.settings, [raw("invalid_json", b"garbage")] * 100_001)
+    places = await publish(cluster.settings, [raw("invalid_json", b"garbage")] * 100_001)
     status = await eventually_async(lambda: _status(worker), 60, "the worker ends")
     assert status != [0]
     assert "look into" in worker.output()
     assert "dead-letters" in worker.output()
+    written = await read_topic(cluster.settings, "dead-letters")
+    assert {letter.value for letter in written} <= {b"garbage"}
+    headers = [DeadLetter.from_headers(list(letter.headers)) for letter in written]
+    found = {Place(each.topic, each.partition, each.offset) for each in headers}
+    assert found <= set(places)
+    async with LogReader(cluster.settings, group=cluster.settings.topic_prefix + "worker") as reader:
+        tp = TopicPartition(places[0].topic, places[0].partition)
+        committed = (await reader.committed([tp]))[tp] or 0
+    # What was not committed is read again by the next worker.
+    assert {place for place in places if place.offset < committed} <= found
 
 
 async def _status(worker: object) -> list[int | None]:

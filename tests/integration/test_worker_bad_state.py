@@ -42,6 +42,15 @@ async def publish(settings: Settings) -> None:
     await publisher.stop()
 
 
+async def write_likes(settings: Settings) -> None:
+    """Write some likes beside a topic that is wrong: a publisher would refuse to, as the worker does."""
+    await create(settings, "likes", settings.partitions)
+    async with AIOKafkaProducer(**client_options(settings)) as producer:
+        for chunk in Routes(settings).route([event for event in Ledger(1).issue(200) if event.kind == "like"]):
+            for key, value in zip(chunk.keys, chunk.values, strict=True):
+                await producer.send(settings.topic_prefix + "likes", value, key=key, partition=chunk.partition)
+
+
 async def write_row(settings: Settings, key: bytes, value: bytes) -> None:
     """Write a record to every partition of the changelog."""
     await ensure_topics(settings)
@@ -78,15 +87,26 @@ async def trim(settings: Settings, partition: TopicPartition) -> None:
         await admin.close()
 
 
-async def committed(settings: Settings) -> set[int | None]:
-    """Return the offsets that the worker's group has committed."""
+async def committed(settings: Settings, *topics: str) -> set[int | None]:
+    """Return the offsets that the worker's group has committed, by default of every topic that it folds."""
     async with LogReader(settings, group=settings.topic_prefix + "worker") as reader:
         tps = [
             TopicPartition(settings.topic_prefix + name, number)
-            for name in SOURCES
+            for name in topics or SOURCES
             for number in range(settings.partitions)
         ]
         return set((await reader.committed(tps)).values())
+
+
+async def abort(settings: Settings) -> None:
+    """Begin to write to every partition of the changelog in a transaction, and abort it."""
+    await ensure_topics(settings)
+    producer = AIOKafkaProducer(**client_options(settings), transactional_id=f"{settings.topic_prefix}aborts")
+    async with producer:
+        await producer.begin_transaction()
+        for number in range(settings.partitions):
+            await producer.send_and_wait(settings.topic_prefix + CHANGELOG.name, b"?", key=b"n:user1", partition=number)
+        await producer.abort_transaction()
 
 
 def ended(worker: Logged) -> str:
@@ -100,12 +120,14 @@ def ended(worker: Logged) -> str:
 def test_a_topic_with_another_partition_count_ends_the_worker(cluster: Cluster, name: str) -> None:
     """Rows and events of one user would lie in different partitions: the changelog as well as a source."""
     asyncio.run(create(cluster.settings, name, 3))
+    asyncio.run(write_likes(cluster.settings))
     said = ended(cluster.start("worker"))
     assert (
         f"topic {cluster.settings.topic_prefix}{name} has 3 partitions, but CLOUT_PARTITIONS is 4: set it to 3" in said
     )
     assert "take a snapshot and restore it under another CLOUT_TOPIC_PREFIX" in said
     assert "Traceback" not in told(said)
+    assert asyncio.run(committed(cluster.settings, "likes")) <= {None, 0}
 
 
 def told(said: str) -> str:
@@ -168,3 +190,20 @@ def test_a_changelog_that_was_trimmed_ends_the_worker(kafka_cluster: Cluster) ->
         assert "Traceback" not in told(said)
     assert asyncio.run(committed(settings)) == before
     assert not list(settings.data_dir.glob("*snapshot*"))
+
+
+@pytest.mark.kafka
+def test_a_changelog_whose_last_offset_cannot_be_read_does_not_hold_up_the_worker(kafka_cluster: Cluster) -> None:
+    """What an aborted transaction left has offsets and is never delivered: with rows before it, and without."""
+    settings = kafka_cluster.settings
+    asyncio.run(abort(settings))
+    worker = kafka_cluster.start("worker").wait_ready()
+    asyncio.run(publish(settings))
+    (before,) = wait_for_rest([worker], 200)
+    assert worker.stop() == 0
+    asyncio.run(abort(settings))
+    successor = kafka_cluster.start("worker").wait_ready()
+    (after,) = wait_for_rest([successor], 200)
+    assert after.fates() == before.fates()
+    assert after.total("clout_rows") == before.total("clout_rows") > 0
+    assert successor.stop() == 0

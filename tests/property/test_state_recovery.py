@@ -1,4 +1,4 @@
-"""Crashes at any moment: what is restored and folded on is what was never interrupted."""
+"""Crashes at any moment, zombies and compaction: what is restored and folded on is what was never interrupted."""
 
 from typing import Final
 
@@ -17,9 +17,6 @@ from tests.unit.state.log import DAY, FOREVER, HOUR, NOW, Log, columns, document
 
 USERS: Final = ("bluesky:a", "twitter:b")
 
-ROUNDS_WHILE_CATCHING_UP: Final = True
-"""False as long as test_restore.py expects that rows and fates written while catching up are counted twice."""
-
 
 class Worker(RuleBasedStateMachine):
     """
@@ -33,7 +30,14 @@ class Worker(RuleBasedStateMachine):
         super().__init__()
         self.log = Log()
         self.part = Partition(0, FOREVER)
+        self.part.write_as(1)
         self.changelog: list[tuple[bytes, bytes]] = []
+        self.stopped: list[Partition] = []
+        """Of workers that lost it, maybe amid a flush that is still to come."""
+        self.is_overwritten = False
+        """Whether a worker that had been stopped has written since the last recovery, which alone repairs that."""
+        self.repaired = 0
+        """Records of the changelog among which nothing is overwritten any more: its recoveries have seen to that."""
         self.committed = np.zeros(len(SOURCES), np.int64)
         self.sent: dict[bytes, int] = {}
         self.now = NOW - 60 * DAY
@@ -101,52 +105,85 @@ class Worker(RuleBasedStateMachine):
             while int(self.part.positions[source]) < self.log.end(source):
                 self.fold_some(source, n)
 
-    def has_caught_up(self) -> bool:
-        """Tell whether the fold has passed all that rows and fates had absorbed before the restart."""
-        return self.part.applied is None and bool((self.part.counted <= self.part.positions).all())
-
-    @precondition(lambda self: ROUNDS_WHILE_CATCHING_UP or self.has_caught_up())
-    @rule(acknowledged=st.integers(0, 3), sends=st.booleans(), commits=st.booleans())
-    def run_round(self, acknowledged: int, sends: bool, commits: bool) -> None:
-        """
-        Flush, send, commit: `acknowledged` < 3 breaks off amid the flush and crashes, as do the others after it.
-
-        A round that breaks off is followed by a restart: nothing goes on with half of it.
-        """
-        part = self.part
+    def flush(self, part: Partition, parts: int) -> bool:
+        """Write what is dirty to the changelog, of which only so many thirds arrive; tell whether all did."""
         part.settle()
+        dirty = np.flatnonzero(part.dirty[: len(part)])
+        records = [*encode_rows(part, dirty, part.owed[dirty], part.writer), encode_meta(part, part.writer)]
+        self.changelog += records[: parts * len(records) // 3]
+        return parts == 3
+
+    def send(self) -> None:
+        """Emit what is owed."""
+        part = self.part
         n = len(part)
-        dirty = np.flatnonzero(part.dirty[:n])
-        planned = part.owed[dirty].copy()
-        records = [*encode_rows(part, dirty, planned, self.generation), encode_meta(part, self.generation)]
-        if acknowledged < 3:
-            self.changelog += records[: acknowledged * len(records) // 3]
-            self.restart()
-            return
-        self.changelog += records
-        owed = np.flatnonzero(part.owed[:n])
-        if not sends:
-            self.restart()
-            return
-        for row in owed.tolist():
+        for row in np.flatnonzero(part.owed[:n]).tolist():
             assert self.sent.get(part.ids[row], -1) <= part.version or part.applied is not None
             self.sent[part.ids[row]] = max(self.sent.get(part.ids[row], -1), part.version)
         part.dirty[:n] = False
         part.owed[:n] = False
-        if not commits:
-            self.restart()
-            return
-        self.committed = part.positions.copy()
+
+    @rule(n=st.integers(0, 200))
+    def run_round(self, n: int) -> None:
+        """Catch up or not; then flush, send, commit."""
+        if n:
+            self.fold_all(n)
+        self.flush(self.part, 3)
+        if not self.is_overwritten:
+            self.repaired = len(self.changelog)
+        self.send()
+        self.committed = self.part.positions.copy()
+
+    @rule(acknowledged=st.integers(0, 3), sends=st.booleans())
+    def break_off(self, acknowledged: int, sends: bool) -> None:
+        """A round breaks off anywhere, and is followed by a restart: nothing goes on with half of it."""
+        if self.flush(self.part, acknowledged) and sends:
+            self.send()
+        self.restart()
 
     @rule()
     def restart(self) -> None:
-        """The worker dies; another restores the rows and goes on at the committed offsets."""
+        """The worker dies or hangs; another restores the rows and goes on at the committed offsets."""
+        self.part.settle()
+        if self.part.dirty.any():
+            self.stopped.append(self.part)
         self.generation += 1
+        self.is_overwritten = False
         restore = Restore(Partition(0, FOREVER))
         for first in range(0, len(self.changelog), 5):
             restore.add(*Packed.of_pairs(self.changelog[first : first + 5]))
         restore.finish(self.committed)
         self.part = restore.partition
+        self.part.write_as(self.generation)
+
+    @rule(user=st.sampled_from(USERS), actor=st.integers(0, 30))
+    def hang(self, user: str, actor: int) -> None:
+        """The worker hangs before it has flushed what it folded; another folds on from the committed offsets."""
+        self.engage(user, actor, 0, 0, undo=False)
+        self.fold_all(200)
+        self.restart()
+        self.engage(user, actor + 1, 0, 0, undo=False)
+        self.run_round(200)
+
+    @precondition(lambda self: self.stopped)
+    @rule(which=st.integers(0, 100), acknowledged=st.integers(1, 3), recovers=st.booleans())
+    def zombie(self, which: int, acknowledged: int, recovers: bool) -> None:
+        """A worker that lost the partition wakes up: its flush, or a part of it, lands after the new owners'."""
+        self.flush(self.stopped.pop(which % len(self.stopped)), acknowledged)
+        self.is_overwritten = True
+        if recovers:
+            self.restart()
+
+    @precondition(lambda self: self.repaired)
+    @rule()
+    def compact(self) -> None:
+        """The broker keeps of each key the last record; what is not repaired yet is younger than it may compact."""
+        old = self.changelog[: self.repaired]
+        last = {key: place for place, (key, _) in enumerate(old)}
+        kept = [old[place] for place in sorted(last.values())]
+        self.changelog[: self.repaired] = kept
+        self.repaired = len(kept)
+        self.restart()
 
     @precondition(lambda self: self.part.applied is None)
     @invariant()

@@ -228,7 +228,8 @@ def answers(url: str) -> bool:
     return asyncio.run(ask())
 
 
-def _new(guard: Guard, directory: Path) -> Kafka:
+def start(guard: Guard, directory: Path) -> Kafka:
+    """Start a broker; skip the test where that is not possible, or fail it where CI is set."""
     reason = why_not()
     if reason is not None:
         # Where every change is checked, a test that did not run must not look like one that passed.
@@ -239,7 +240,7 @@ def _new(guard: Guard, directory: Path) -> Kafka:
 @pytest.fixture(scope="session")
 def kafka(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """An Apache Kafka broker that all tests share, each with topics of its own prefix."""
-    broker = _new(guard, tmp_path_factory.mktemp("kafka"))
+    broker = start(guard, tmp_path_factory.mktemp("kafka"))
     yield broker
     broker.kill()
 
@@ -247,7 +248,7 @@ def kafka(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ka
 @pytest.fixture
 def own_kafka(guard: Guard, tmp_path: Path) -> Iterator[Kafka]:
     """An Apache Kafka broker for one test, which may freeze or kill it."""
-    broker = _new(guard, tmp_path)
+    broker = start(guard, tmp_path)
     yield broker
     broker.kill()
 

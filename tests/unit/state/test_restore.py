@@ -289,10 +289,20 @@ def test_the_counters_of_a_zombie_do_not_replace_the_owners() -> None:
 
 
 def test_a_row_that_a_zombie_overwrote_is_written_again() -> None:
-    """Compaction keeps the last record of a key: the owner's must follow the zombie's."""
+    """Compaction keeps the last record of a key: the owner's must follow the zombie's, whole and above both."""
     lost, held = two_generations(9, 5)
-    back = restored([row_of(held, generation=4), row_of(lost, generation=3)], held.positions)
+    theirs, late = row_of(held, generation=4), row_of(lost, generation=3)
+    back = restored([theirs, late], held.positions)
     assert back.dirty[back.index[TARGET]]
+    back.write_as(2)
+    again = row_of(back, generation=back.writer)
+    assert back.writer > 4
+    # After compaction it is alone, or follows the zombie's; before, it follows both.
+    for records in ([again], [late, again], [theirs, late, again]):
+        last = restored(records, held.positions)
+        assert columns(last) == columns(held)
+        assert last.generation[last.index[TARGET]] == back.writer
+        assert not last.dirty[last.index[TARGET]]
 
 
 # -- what cannot be read
