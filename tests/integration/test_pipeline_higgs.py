@@ -99,7 +99,7 @@ def document(cluster: Cluster, user: str) -> ScoreDocument:
 
 
 def stop_all(*roles: Role) -> None:
-    """SIGTERM ends each with status 0; that 10 s are enough is for `make chaos` to tell, which runs alone (`STOP_S`)."""
+    """SIGTERM ends each with status 0; whether within 10 s is for `make chaos` to tell, which runs alone."""
     assert [role.stop() for role in roles] == [0] * len(roles)
 
 

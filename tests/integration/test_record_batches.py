@@ -5,14 +5,18 @@ import os
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.memory_records import MemoryRecords
 
 from pipeline.kafka import client_options
 from pipeline.record_batch import BATCH_BYTES
 from pipeline.settings import Settings
 from pipeline.state.packed import Packed
 from pipeline.streams.batches import BatchWriter
-from pipeline.topics import ensure_topics
+from pipeline.topics import CHANGELOG, ensure_topics
 from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.kafka import Kafka
+from tests.support.observed import metrics
 from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
@@ -62,3 +66,24 @@ def test_apache_kafka_accepts_batches_with_their_sequence_numbers(kafka_cluster:
     """It checks lengths, offsets, the checksum and that each batch's numbers follow those of the one before."""
     assert kafka_cluster.settings.idempotence
     asyncio.run(write_and_read(kafka_cluster.settings))
+
+
+@pytest.mark.kafka
+def test_the_workers_batches_are_those_of_an_idempotent_producer(kafka: Kafka, kafka_cluster: Cluster) -> None:
+    """In its changelog each has a producer's id: one that is sent twice is written once, and none overtakes another."""
+    settings = kafka_cluster.settings
+    worker = kafka_cluster.start("worker").wait_ready()
+    agent = kafka_cluster.run("agent", "synthetic", "--events", "500", "--rate", "max")
+    eventually(lambda: not agent.is_running(), 60, "the agent ends")
+    assert agent.child.status() == 0, agent.output()
+    eventually(lambda: metrics(worker).received >= 500, 60, "all partitions have rows")
+    assert worker.stop() == 0
+    for number in range(settings.partitions):
+        batches = MemoryRecords(kafka.segments(settings.topic_prefix + CHANGELOG.name, number))
+        ids = set()
+        while batches.has_next():
+            batch = batches.next_batch()
+            ids.add(batch.producer_id)
+            assert batch.base_sequence >= 0
+        assert len(ids) == 1
+        assert min(ids) >= 0

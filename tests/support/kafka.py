@@ -156,6 +156,11 @@ class Kafka(Logged):
         """Return the address of one of its listeners: PLAINTEXT, SASL_PLAINTEXT, SASL_SSL."""
         return f"kafka://127.0.0.1:{self.ports[protocol]}"
 
+    def segments(self, topic: str, partition: int) -> bytes:
+        """Return what it has on disk of a partition: record batches as their producers sent them."""
+        files = (self._directory / f"kafka-{self.port}" / f"{topic}-{partition}").glob("*.log")
+        return b"".join(path.read_bytes() for path in sorted(files))
+
     def _make_certificate(self) -> Path:
         store = self._directory / f"kafka-{self.port}.p12"
         common = ("-alias", "broker", "-keystore", str(store), "-storepass", PASSWORD)
