@@ -11,6 +11,7 @@ import uvloop
 from faust import Worker
 
 from pipeline.errors import BrokerUnavailableError
+from pipeline.local.ports import require_free
 from pipeline.logs import configure, get_logger
 from pipeline.settings import get_settings
 from pipeline.streams.leaving import leave
@@ -36,12 +37,19 @@ async def _wait_for_broker() -> None:
 
 
 def run() -> None:
-    """Run the worker until it is told to stop; leaves with its exit status."""
+    """
+    Run the worker until it is told to stop; leaves with its exit status.
+
+    Raises:
+        ConfigError: Its port is taken.
+        BrokerRefusesError: The broker does not let it in.
+    """
     faulthandler.enable()
     settings = get_settings()
     configure(settings)
     sys.setswitchinterval(SWITCH_S)
     uvloop.install()
+    require_free(settings.worker_port, "the worker", "choose another one with CLOUT_WORKER_PORT")
     asyncio.run(_wait_for_broker())
     from pipeline.streams.app import app
 

@@ -1,15 +1,19 @@
 """What a worker does when it starts and while it has nothing to do."""
 
 import asyncio
+import re
+import socket
 
 import pytest
 
+from pipeline.local.roles import ROLES
 from tests.chaos.trial import Trial
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
 from tests.support.nemesis import Nemesis
 from tests.support.observed import metrics, read_scores
+from tests.support.ports import free_port
 from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
@@ -27,6 +31,24 @@ def test_a_worker_that_is_stopped_while_it_starts_ends_with_status_0(cluster: Cl
     for worker in workers:
         eventually(worker.heeds_sigterm, 60, "the command has begun")
     assert [worker.stop() for worker in workers] == [0, 0]
+
+
+@pytest.mark.parametrize("role", ["worker", "sink", "serve"])
+def test_a_role_whose_port_is_taken_says_so_in_one_line(cluster: Cluster, role: str) -> None:
+    """As the second of two on one machine finds it. Nothing of a framework's stack is in it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = cluster.start(role, **{ROLES[role].port_setting: port})
+        eventually(lambda: not process.is_running(), 60, f"the {role} ends")
+    assert process.child.status() == 1
+    *_, last = process.output().splitlines()
+    assert port in last
+    assert re.search("taken|in use", last)
+    assert "choose another" in last
+    assert "Traceback" not in process.output()
+    assert len(process.output().splitlines()) <= 2
 
 
 def test_a_document_names_the_score_before_it_across_a_restart(cluster: Cluster) -> None:

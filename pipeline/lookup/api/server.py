@@ -47,8 +47,11 @@ async def run(settings: Settings, door: Door) -> None:
             log.warning("some clients do not read: their connections are cut")
         raise
     except (OSError, RuntimeError) as exc:
+        # With RUST_BACKTRACE the server's own stack comes after the first line.
+        reason = str(exc).partition("\n")[0]
+        place = f"{settings.host}:{settings.port}"
         raise ConfigError(
-            f"cannot listen on {settings.host}:{settings.port}: {exc}; end what listens there, or choose another port"
+            f"cannot listen on {place}: {reason}; end what listens there, or choose another port"
         ) from exc
 
 
