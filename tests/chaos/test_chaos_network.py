@@ -1,43 +1,21 @@
 """The network between the processes breaks, stalls and loses: every acknowledged event is counted once all the same."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import pytest
 
-from pipeline.local.guard import Guard
+from pipeline.settings import Settings
 from tests.chaos.test_chaos_many_workers import recover_from_it_all, take_over
 from tests.chaos.trial import Trial
-from tests.support.cluster import Broker, Cluster
+from tests.support.cluster import Role
 from tests.support.kafka import Kafka
-from tests.support.ledger import Ledger
-from tests.support.nemesis import Nemesis
+from tests.support.load import Load
 from tests.support.observed import count_records
 from tests.support.proxy import ANSWERS, Proxy
-from tests.support.settings import make_settings
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    """A proxy without faults, for now."""
-    with Proxy() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def distant(proxy: Proxy, redis_url: str, nemesis: Nemesis, guard: Guard, tmp_path: Path) -> Iterator[Trial]:
-    """A trial in which everyone reaches the broker through the proxy."""
-    broker = Broker(guard, tmp_path, advertised=proxy.port)
-    proxy.target = broker.port
-    settings = make_settings(f"kafka://127.0.0.1:{proxy.port}", redis_url, tmp_path)
-    cluster = Cluster(settings, guard, tmp_path)
-    yield Trial(cluster, nemesis, Ledger(nemesis.seed))
-    proxy.heal()
-    cluster.stop()
-    broker.kill()
 
 
 def slow(trial: Trial, proxy: Proxy) -> None:
@@ -79,6 +57,8 @@ def answers_lost(trial: Trial, proxy: Proxy) -> None:
 
 
 Fault = Callable[[Trial, Proxy], None]
+TRIES: Final = 5
+"""So often answers are lost again, where nothing was under way just then."""
 FAULTS: tuple[Fault, ...] = (slow, sliced, storm, away, silent, answers_lost)
 
 
@@ -89,13 +69,7 @@ def break_the_network(trial: Trial, proxy: Proxy, faults: Sequence[Fault]) -> No
     with trial.load(500):
         worker = trial.worker()
         for fault in order:
-            if not worker.is_running():
-                trial.nemesis.note(f"{worker.name} had ended with status {worker.child.status()}")
-                worker = trial.worker()
-            trial.wait_until_it_folds(worker)
-            trial.nemesis.note(fault.__name__)
-            fault(trial, proxy)
-            proxy.heal()
+            worker = suffer(trial, proxy, worker, fault)
         trial.nemesis.moment(0.5, 1.0)
         if not worker.is_running():
             worker = trial.worker()
@@ -106,6 +80,18 @@ def break_the_network(trial: Trial, proxy: Proxy, faults: Sequence[Fault]) -> No
     trial.check(records=records)
     assert proxy.broken > 0, "connections were broken"
     assert worker.stop() == 0
+
+
+def suffer(trial: Trial, proxy: Proxy, worker: Role, fault: Fault) -> Role:
+    """Let one fault happen to a worker that folds, and return that worker: another one, where it had given up."""
+    if not worker.is_running():
+        trial.nemesis.note(f"{worker.name} had ended with status {worker.child.status()}")
+        worker = trial.worker()
+    trial.wait_until_it_folds(worker)
+    trial.nemesis.note(fault.__name__)
+    fault(trial, proxy)
+    proxy.heal()
+    return worker
 
 
 def test_broken_connections_lose_nothing(distant: Trial, proxy: Proxy) -> None:
@@ -140,3 +126,51 @@ def test_a_worker_that_was_cut_off_past_its_session_counts_nothing_twice(kafka_t
                 distant = kafka_trial.worker(CLOUT_BROKER=kafka.url_of("PROXIED"))
             kafka_trial.wait_until_it_folds(distant)
         recover_from_it_all(kafka_trial, [distant, other])
+
+
+def lose_answers(trial: Trial, proxy: Proxy, worker: Role, settings: Settings) -> tuple[Role, int]:
+    """
+    Let answers get lost until something was sent twice, or often enough.
+
+    Returns:
+        The worker that runs in the end, and the records that the broker has then.
+    """
+    records = 0
+    for _ in range(TRIES):
+        with Load(settings, trial.ledger, 500):
+            for _ in range(3):
+                worker = suffer(trial, proxy, worker, answers_lost)
+        records = asyncio.run(count_records(trial.cluster.settings))
+        if records > trial.ledger.records:
+            break
+    assert proxy.broken > 0
+    if not worker.is_running():
+        worker = trial.worker()
+    trial.settle([worker], 90, records=records)
+    trial.check(records=records)
+    return worker, records
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+def test_what_is_sent_again_is_counted_once(distant: Trial, proxy: Proxy) -> None:
+    """The embedded broker has no idempotent producers: what was sent twice stands there twice."""
+    worker, records = lose_answers(distant, proxy, distant.worker(), distant.cluster.settings)
+    assert records > distant.ledger.records, "answers were lost"
+    assert worker.stop() == 0
+
+
+@pytest.mark.kafka
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("idempotence", [True, False])
+def test_what_is_sent_again_is_written_once_by_idempotent_agents_alone(
+    kafka_trial: Trial, kafka: Kafka, idempotence: bool
+) -> None:
+    """The answers to an agent get lost, and it sends again: counted once it is either way."""
+    changes = {"broker": kafka.url_of("PROXIED"), "idempotence": idempotence}
+    settings = kafka_trial.cluster.settings.model_copy(update=changes)
+    with Proxy(kafka.ports["PROXIED"], kafka.proxy_port) as proxy:
+        worker, records = lose_answers(kafka_trial, proxy, kafka_trial.worker(), settings)
+    assert (records == kafka_trial.ledger.records) == idempotence
+    assert worker.stop() == 0
