@@ -13,9 +13,9 @@ from pipeline.replay import run as fold_the_log
 from pipeline.settings import Settings
 from schemas import Engagement, ScoreDocument, Tick
 from tests.integration.test_pipeline_higgs import document, stop_all, wait_for_redis
-from tests.integration.test_spikes import publish
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
+from tests.support.load import publish
 from tests.support.observed import wait_for_rest
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -67,7 +67,7 @@ def test_scores_in_redis_sink_as_ticks_move_time_on(cluster: Cluster) -> None:
     began = time.time_ns() // 1_000_000 - 20 * DAY_MS
     events = engagements(began)
     records = len(events)
-    publish(cluster.settings, events)
+    asyncio.run(publish(cluster.settings, events))
     wait_for_rest([worker], records)
     wait_for_redis(cluster, sink, worker)
     before = documents(cluster)
