@@ -390,6 +390,18 @@ class Partition:
 
     # -- settling
 
+    def rows_ahead(self) -> NDArray[np.bool_]:
+        """
+        Return bool[rows]: which ones know more of the log than `positions` say.
+
+        After a crash between a row's flush and the commit, until what was folded then is read again.
+        """
+        n = len(self)
+        if self.applied is None:
+            return np.zeros(n, np.bool_)
+        ahead: NDArray[np.bool_] = np.any(self.applied[:n] > self.positions, axis=1)
+        return ahead
+
     def settle(self) -> None:
         """Apply what is staged: afterwards the rows are the log's up to `positions`."""
         self._stage()

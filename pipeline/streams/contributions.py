@@ -53,6 +53,7 @@ class Contributions:
             return {}
         repeated = self._repeated(part, now)
         rows = np.array(sorted(accounts.intersection(emitted) | repeated), np.int64)
+        rows = rows[~part.rows_ahead()[rows]]
         made = contributions(part, rows, now)
         told = self._as_told(made)
         if part.applied is not None:

@@ -94,7 +94,8 @@ class Emission:
         n = len(part)
         # Whom an account belongs to is news, however little its score moved.
         self._backlog[list(part.linking.take_relinked())] = True
-        owed = part.owed[:n]
+        # What a document says must be what its offsets say: a row that is ahead of them waits.
+        owed = part.owed[:n] & ~part.rows_ahead()
         since = self._owed_since[:n]
         since[owed & (since < 0)] = now
         self._details_owed[:n] |= part.dirty[:n]
@@ -103,7 +104,7 @@ class Emission:
             self._backlog[:n] |= part.dirty[:n]
             looked = self._longest_owed(owed, limit)
         else:
-            looked = self._waiting(part, now)
+            looked = self._waiting(part, owed, now)
         if limit is None:
             looked = np.union1d(looked, self._silent(part))
         out: list[Due] = []
@@ -113,10 +114,10 @@ class Emission:
                 out.append(due)
         return out
 
-    def _waiting(self, part: Partition, now: int) -> NDArray[np.int64]:
+    def _waiting(self, part: Partition, owed: NDArray[np.bool_], now: int) -> NDArray[np.int64]:
         """Return the rows to look at: what is news, and some of what is owed for longer."""
         n = len(part)
-        owed, dirty = part.owed[:n], part.dirty[:n]
+        dirty = part.dirty[:n]
         if not dirty.any():
             # Nothing happened: time to settle what is owed.
             self._backlog[:n] |= owed
@@ -195,7 +196,8 @@ class Emission:
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
         """Return up to `limit` rows whose details are due, and note them as emitted."""
         n = len(part)
-        rows = np.flatnonzero(self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now))[:limit]
+        due = self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now) & ~part.rows_ahead()
+        rows = np.flatnonzero(due)[:limit]
         self._details_at[rows] = now
         self._details_owed[rows] = False
         return rows

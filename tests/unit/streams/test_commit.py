@@ -150,3 +150,18 @@ async def test_after_a_write_that_failed_no_round_writes_or_commits() -> None:
     worker.refuses = False
     assert not await worker.rounds.run()
     assert worker.done == done
+
+
+async def test_after_a_fold_that_failed_no_round_writes_or_commits() -> None:
+    """Not the round that was under way either: half of a fetch may be staged, which will be read again."""
+    worker = Worker()
+
+    async def fails(number: int) -> None:
+        worker.done.append(("failed", number))
+        worker.rounds.fail()
+
+    worker.consumer.bring_in = fails
+    assert not await worker.rounds.run()
+    assert worker.done == [("failed", 0)]
+    assert not await worker.rounds.run()
+    assert worker.done == [("failed", 0)]

@@ -236,6 +236,24 @@ def test_after_a_recovery_what_is_owed_goes_out_at_once() -> None:
     assert rounds.due(after=1) == {"n:a", "n:b", "n:c"}
 
 
+def test_a_row_that_is_ahead_of_the_log_waits_until_the_log_has_come_there() -> None:
+    """A crash came between its flush and the commit. Its document would say more than the offsets beside it."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    committed = rounds.part.positions.copy()
+    rounds.engage("n:b", n=4)
+    part = restored(changelog_of(rounds.part, planned=False), committed)
+    rounds.part, rounds.emission = part, emission_of()
+    rounds.emission.owe_all(part)
+    assert part.rows_ahead().tolist() == [True, True]  # both were flushed with what the partition knew by then
+    assert rounds.due() == set()
+    assert rounds.emission.details_due(part, rounds.now, 10).tolist() == []
+    assert part.owed[:2].all()
+    fold(rounds.log, part)
+    assert not part.rows_ahead().any()
+    assert rounds.due(after=1) == {"n:a", "n:b"}
+
+
 def test_rows_that_come_later_have_times_of_their_own() -> None:
     """Growth of the table loses nobody's owed score."""
     rounds = Round()
