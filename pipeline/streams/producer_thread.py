@@ -41,6 +41,9 @@ class ProducerThread:
             runner.run(self._main())
 
     async def _main(self) -> None:
+        # Whoever stops waiting for the start must not take back what is set below.
+        if not self._started.set_running_or_notify_cancel():
+            return
         producer = self._new()
         try:
             await producer.start()

@@ -60,8 +60,8 @@ class Trial:
         assert worker.kill() == -9
         self.nemesis.note(f"SIGKILL of {worker.name}, {folded} records folded")
 
-    def wait_until_it_folds(self, worker: Role, deadline_s: float = 60) -> None:
-        """Wait until a worker folds new records."""
+    def wait_until_it_folds(self, worker: Role, deadline_s: float = 120) -> None:
+        """Wait until a worker folds new records; the first one in a fresh checkout compiles its loops before."""
         worker.wait_ready(deadline_s)
         before = metrics(worker).received
         eventually(lambda: metrics(worker).received > before, deadline_s, f"{worker.name} folds; log {worker.log}")

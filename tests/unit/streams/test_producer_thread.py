@@ -84,3 +84,25 @@ async def test_nobody_waits_for_ever_for_what_the_stop_cut_off() -> None:
     async with asyncio.timeout(10):
         with pytest.raises(asyncio.CancelledError):
             await unfinished
+
+
+async def test_a_start_that_nobody_waits_for_any_more_disturbs_nobody() -> None:
+    """The worker is stopped while it starts: the thread must not fail over that."""
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(Producer):
+        async def start(self) -> None:
+            begun.set()
+            await asyncio.to_thread(may_go_on.wait)
+
+    thread = thread_of(Slow())
+    start = asyncio.create_task(thread.start())
+    assert await asyncio.to_thread(begun.wait, 30)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    may_go_on.set()
+    loop, _ = await asyncio.to_thread(thread._started.result, 30)
+    loop.call_soon_threadsafe(thread._stopping.set)
+    await asyncio.to_thread(thread._thread.join, 30)
+    assert not thread._thread.is_alive()
