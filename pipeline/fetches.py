@@ -135,6 +135,8 @@ def take(partition_records: PartitionRecords) -> Fetched:
     Raises:
         CorruptRecordException: A batch's checksum is wrong.
     """
+    # The iterator that nobody uses refers to its owner: both, and the bytes, would wait for the garbage collector.
+    partition_records._records_iterator = None
     first = partition_records.next_fetch_offset
     batches = [batch for batch in _batches(partition_records) if _is_wanted(partition_records, batch.header)]
     return Fetched(first, partition_records.next_fetch_offset, batches)

@@ -1,6 +1,8 @@
 """Fetches taken a record batch at a time hold what the stock consumer would have given."""
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -203,3 +205,17 @@ def test_the_part_of_a_run_since_a_position() -> None:
     assert records.since(5).offsets.tolist() == [9]
     rest = records.since(10)
     assert (rest.first, rest.end, len(rest.offsets), list(rest.values)) == (10, 10, 0, [])
+
+
+def test_what_was_taken_is_freed_at_once() -> None:
+    """Each fetch's bytes are: the garbage collector seldom comes, and would leave minutes of traffic in memory."""
+    source = fetch(batch(0, [0, 1]), 0)
+    freed = weakref.ref(source)
+    gc.disable()
+    try:
+        fetched = take(source)
+        del source
+        assert freed() is None
+    finally:
+        gc.enable()
+    assert fetched.end == 2
