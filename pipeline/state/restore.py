@@ -144,7 +144,10 @@ class Restore:
 
     def finish(self, committed: NDArray[np.int64]) -> None:
         """
-        End the recovery: the fold goes on at `committed`.
+        End the recovery: the fold goes on at `committed`, or where the last owner's rows stand, if that is before.
+
+        An owner writes how far its rows are before it commits so far. Offsets beyond that are those of a worker whom
+        the group no longer counts as a member, committed at a broker that does not refuse it; its rows have lost.
 
         Args:
             committed: int64[sources], the group's committed offsets; 0 where there is none.
@@ -153,6 +156,8 @@ class Restore:
             ContractError: A large row cannot be read.
         """
         part = self.partition
+        if self.is_known:
+            committed = np.minimum(committed, part.counted)
         part.positions[:] = committed
         hold_ids(part, self.origin_ids, np.zeros(len(SOURCES), np.int64))
         self._place_large()

@@ -99,6 +99,12 @@ class BulkRecovery(Recovery):
                 vector = table.committed_vector(number, committed)
                 require_rows(restore, table.settings, vector)
                 restore.finish(vector)
+                if (restore.partition.positions < vector).any():
+                    _log.warning(
+                        "offsets beyond what the last owner wrote were committed by another worker: read again",
+                        partition=number,
+                        records=int((vector - restore.partition.positions).sum()),
+                    )
             await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
             parts = [restore.partition for restore in restores.values()]
             for part in parts:

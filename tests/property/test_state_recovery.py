@@ -166,10 +166,13 @@ class Worker(RuleBasedStateMachine):
         self.run_round(200)
 
     @precondition(lambda self: self.stopped)
-    @rule(which=st.integers(0, 100), acknowledged=st.integers(1, 3), recovers=st.booleans())
-    def zombie(self, which: int, acknowledged: int, recovers: bool) -> None:
+    @rule(which=st.integers(0, 100), acknowledged=st.integers(1, 3), commits=st.booleans(), recovers=st.booleans())
+    def zombie(self, which: int, acknowledged: int, commits: bool, recovers: bool) -> None:
         """A worker that lost the partition wakes up: its flush, or a part of it, lands after the new owners'."""
-        self.flush(self.stopped.pop(which % len(self.stopped)), acknowledged)
+        woken = self.stopped.pop(which % len(self.stopped))
+        if self.flush(woken, acknowledged) and commits:
+            # Not every broker refuses it.
+            self.committed = woken.positions.copy()
         self.is_overwritten = True
         if recovers:
             self.restart()

@@ -288,6 +288,23 @@ def test_the_counters_of_a_zombie_do_not_replace_the_owners() -> None:
     assert back.fates.tolist() == held.fates.tolist()
 
 
+def test_offsets_that_a_zombie_committed_are_not_believed() -> None:
+    """They are beyond the owner's rows, and its own have lost: what lies between would be nobody's."""
+    log = log_of(*crowd(9))
+    owner, zombie = Partition(0, FOREVER), Partition(0, FOREVER)
+    for part, end in ((owner, 2), (zombie, 9)):
+        for source in range(len(SOURCES)):
+            part.fold(source, log.run(source, 0, end))
+        part.settle()
+    assert (zombie.positions > owner.positions).any()
+    back = restored([*changelog(zombie, generation=3), *changelog(owner, generation=4)], zombie.positions)
+    assert back.positions.tolist() == owner.positions.tolist()
+    fold(log, back)
+    truth, _ = fold(log)
+    assert columns(back) == columns(truth)
+    assert back.fates.tolist() == truth.fates.tolist()
+
+
 def test_a_row_that_a_zombie_overwrote_is_written_again() -> None:
     """Compaction keeps the last record of a key: the owner's must follow the zombie's, whole and above both."""
     lost, held = two_generations(9, 5)
