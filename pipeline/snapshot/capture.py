@@ -99,6 +99,7 @@ class _Reading:
         }
         newest = {number: NewestRows(position) for number, position in positions.items()}
         await self._read_changelog(newest)
+        positions = {number: self._restores[number].believed(position) for number, position in positions.items()}
         ends = await self._find_end(newest, positions)
         captured = {}
         for number, restore in self._restores.items():

@@ -142,12 +142,18 @@ class Restore:
         for i in large.tolist():
             self._large[int(rows[i])] = _Large(int(headers["as_of"][i]), bodies[i] or b"", texts[i] or b"")
 
+    def believed(self, committed: NDArray[np.int64]) -> NDArray[np.int64]:
+        """
+        Return committed offsets, int64[sources], as far as the last owner's rows go.
+
+        An owner writes how far its rows are before it commits so far. Offsets beyond that are those of a worker that
+        had just lost the partition, committed at a broker that did not refuse them; its rows have lost.
+        """
+        return np.minimum(committed, self.partition.counted) if self.is_known else committed
+
     def finish(self, committed: NDArray[np.int64]) -> None:
         """
-        End the recovery: the fold goes on at `committed`, or where the last owner's rows stand, if that is before.
-
-        An owner writes how far its rows are before it commits so far. Offsets beyond that are those of a worker whom
-        the group no longer counts as a member, committed at a broker that does not refuse it; its rows have lost.
+        End the recovery: the fold goes on at `committed`, as far as that is `believed`.
 
         Args:
             committed: int64[sources], the group's committed offsets; 0 where there is none.
@@ -156,8 +162,7 @@ class Restore:
             ContractError: A large row cannot be read.
         """
         part = self.partition
-        if self.is_known:
-            committed = np.minimum(committed, part.counted)
+        committed = self.believed(committed)
         part.positions[:] = committed
         hold_ids(part, self.origin_ids, np.zeros(len(SOURCES), np.int64))
         self._place_large()

@@ -5,14 +5,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.publisher import Publisher
 from agents.routes import Routes
 from pipeline.clock import system_clock
+from pipeline.kafka import client_options
 from pipeline.local.guard import Guard
 from pipeline.replay import run as fold_the_log
 from pipeline.replay_report import Report
 from pipeline.settings import Settings
+from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import Engagement, Identity, ScoreDocument
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
@@ -21,6 +24,7 @@ from tests.support.ledger import Ledger
 from tests.support.load import Load
 from tests.support.observed import metrics, read_scores, wait_for_rest
 from tests.support.settings import make_settings
+from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration
 
@@ -30,15 +34,16 @@ Begin = Callable[..., Cluster]
 @pytest.fixture
 def begin(cluster: Cluster, guard: Guard, tmp_path: Path) -> Begin:
     """Makes a deployment of its own beside the first one: on the same servers, with other topics."""
+    return lambda **changes: beside(cluster, guard, tmp_path, **changes)
 
-    def new(**changes: int) -> Cluster:
-        settings = make_settings(cluster.settings.broker, cluster.settings.redis, tmp_path, **changes)
-        other = Cluster(settings, guard, tmp_path)
-        other.processes = cluster.processes  # end with the first one's
-        other._numbers = cluster._numbers
-        return other
 
-    return new
+def beside(cluster: Cluster, guard: Guard, directory: Path, **changes: int) -> Cluster:
+    """Return a deployment of its own beside another."""
+    settings = make_settings(cluster.settings.broker, cluster.settings.redis, directory, **changes)
+    other = Cluster(settings, guard, directory)
+    other.processes = cluster.processes  # end with the first one's
+    other._numbers = cluster._numbers
+    return other
 
 
 def done(process: Logged) -> str:
@@ -167,6 +172,47 @@ def test_what_the_worker_had_not_folded_is_in_the_snapshot(cluster: Cluster, beg
     successor = other.start("worker").wait_ready()
     wait_for_rest([successor], ledger.records)
     is_counted_once(ledger, other.settings)
+
+
+@pytest.mark.kafka
+def test_offsets_beyond_the_last_owners_rows_are_not_believed(
+    kafka_cluster: Cluster, guard: Guard, tmp_path: Path
+) -> None:
+    """Whoever committed them counted nothing: a snapshot and the next worker go on where the rows stand."""
+    cluster = kafka_cluster
+    settings = cluster.settings
+    ledger, path = Ledger(8), tmp_path / "rows.clout"
+    worker = cluster.start("worker").wait_ready()
+    with Load(settings, ledger, 2_000):
+        eventually(lambda: ledger.records > 2_000, 60, "events flow")
+    wait_for_rest([worker], ledger.records)
+    assert worker.stop() == 0
+    unread = ledger.issue(500)
+    publish(settings, unread)
+    ledger.acknowledge(unread)
+
+    async def commit_all() -> None:
+        ends = {
+            TopicPartition(settings.topic_prefix + name, record.partition): record.offset + 1
+            for name in ENGAGEMENT_TOPICS
+            for record in await read_topic(settings, name)
+        }
+        group = f"{settings.topic_prefix}worker"
+        async with AIOKafkaConsumer(**client_options(settings), group_id=group, enable_auto_commit=False) as consumer:
+            consumer.assign(list(ends))
+            before = [await consumer.committed(tp) or 0 for tp in ends]
+            assert sum(ends.values()) == sum(before) + len(unread)
+            await consumer.commit(ends)
+
+    asyncio.run(commit_all())
+    done(cluster.run("snapshot", str(path)))
+    other = beside(cluster, guard, tmp_path)
+    done(other.run("restore", str(path)))
+    successors = other.start("worker").wait_ready(), cluster.start("worker").wait_ready()
+    for successor, of in zip(successors, (other, cluster), strict=True):
+        wait_for_rest([successor], ledger.records)
+        is_counted_once(ledger, of.settings)
+    assert "offsets beyond what the last owner wrote" in successors[1].output()
 
 
 @pytest.mark.chaos
