@@ -51,7 +51,7 @@ bench: $(VENV)/dev.stamp ## Measure throughput and freshness; writes build/bench
 	@$(BIN)/python -m tests.bench
 
 .PHONY: chaos
-chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; takes half an hour
+chaos: $(VENV)/dev.stamp ## Kill, freeze and restart everything under load; takes an hour
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 	@$(BIN)/pytest tests/integration -m chaos
 
@@ -62,7 +62,7 @@ soak: $(VENV)/dev.stamp ## Traffic and faults for MINUTES=60: nothing may grow
 
 SEEDS ?= 10
 .PHONY: seeds
-seeds: $(VENV)/dev.stamp ## Kill workers at random moments with SEEDS=10 seeds in a row, one after the other
+seeds: $(VENV)/dev.stamp ## Kill workers at random moments with SEEDS=10 seeds in a row, a quarter of an hour each
 	@for seed in $$(seq $(SEEDS)); do echo "seed $$seed of $(SEEDS)"; \
 		NEMESIS_SEED=$$seed $(BIN)/pytest tests/chaos -q -m chaos -k "twenty_times or for_long or many_crashes" || exit 1; done
 
