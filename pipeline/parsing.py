@@ -32,9 +32,11 @@ def parsed(fetched: Fetched) -> Records:
         ContractError: Nobody can have meant what it unpacks to.
     """
     payloads: list[bytes] = []
+    unpacked = 0
     for batch in fetched.batches:
         payloads.append(batch.payload())
-        if sum(map(len, payloads)) > MOST_BYTES:
+        unpacked += len(payloads[-1])
+        if unpacked > MOST_BYTES:
             raise ContractError(
                 f"the record batch at offset {batch.header.base_offset} unpacks to more than {MOST_BYTES >> 20} MiB: "
                 "no agent writes such; find out who did, and let the topic's retention remove it"

@@ -147,8 +147,9 @@ class Oracle:
                 compared[user] = emitted
         behind: list[bytes] = []
         spikes: list[bytes] = []
-        for chain in chains((emitted.offsets, user) for user, emitted in compared.items()) or [[]]:
-            part = self._new_partition(number, logs)
+        for place, chain in enumerate(chains((emitted.offsets, user) for user, emitted in compared.items()) or [[]]):
+            if place:
+                part = self._new_partition(number, logs)
             spikes = self._compare_chain(part, chain, logs, compared, report)
             behind += _owed(part, (user for _, users in chain for user in users))
         behind += _owed(part, newest.keys() - compared.keys())

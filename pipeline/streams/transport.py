@@ -78,9 +78,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return
         self.parent_loop.call_soon_threadsafe(maybe_set_exception, self._thread_running, exc)
         crash = asyncio.run_coroutine_threadsafe(self.consumer.crash(exc), self.parent_loop)
-        # What comes next in this thread finds the worker crashed, and leaves it alone.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(crash), POLL_S)
+        # What comes next in this thread finds the worker crashed, and leaves it alone. A loop that is busy hears later.
+        await asyncio.wait([asyncio.wrap_future(crash)], timeout=POLL_S)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)

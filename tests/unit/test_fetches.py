@@ -13,6 +13,8 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
+from pipeline import parsing
+from pipeline.errors import ContractError
 from pipeline.fetches import RawRecords, take
 from pipeline.parsing import parsed
 
@@ -219,3 +221,14 @@ def test_what_was_taken_is_freed_at_once() -> None:
     finally:
         gc.enable()
     assert fetched.end == 2
+
+
+def test_what_nobody_can_have_meant_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes may unpack to gigabytes; places in them would not fit the columns. The message names the batch."""
+    fetched = take(fetch(batch(7, [7, 8]) + batch(9, [9, 10]), 7))
+    sizes = [len(each.payload()) for each in fetched.batches]
+    monkeypatch.setattr(parsing, "MOST_BYTES", sum(sizes))
+    assert len(parsed(fetched)) == 4
+    monkeypatch.setattr(parsing, "MOST_BYTES", sum(sizes) - 1)
+    with pytest.raises(ContractError, match="offset 9 unpacks to more than"):
+        parsed(fetched)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from pipeline.streams import transport
 from pipeline.streams.transport import BatchConsumer, BatchConsumerThread
 
 
@@ -28,6 +29,7 @@ class Thread(BatchConsumerThread):
         super().__init__(cast("Any", consumer))
 
     async def _consumer_crashes(self, exc: BaseException) -> None:
+        await asyncio.sleep(0)  # a turn of the worker's loop: whoever takes it back has the time to
         self.heard.append((repr(exc), threading.current_thread().name))
 
     async def on_start(self) -> None:
@@ -82,6 +84,20 @@ async def test_a_crash_of_the_thread_is_told_in_the_workers_loop() -> None:
     await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.crash(failure), thread.thread_loop))
     assert thread.heard == [(repr(failure), threading.current_thread().name)]
     await thread.stop()
+
+
+@pytest.mark.timeout(60)
+async def test_a_busy_loop_hears_of_the_crash_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread goes on after a while, and takes nothing back."""
+    monkeypatch.setattr(transport, "POLL_S", 0.0)
+    thread = Thread()
+    await thread.start()
+    failure = RuntimeError("here")
+    # This loop does nothing else until the thread has given up waiting for it.
+    asyncio.run_coroutine_threadsafe(thread.crash(failure), thread.thread_loop).result(30)
+    assert thread.heard == []
+    await thread.stop()
+    assert thread.heard == [(repr(failure), threading.current_thread().name)]
 
 
 async def test_nobody_asks_a_thread_that_has_stopped() -> None:
