@@ -75,6 +75,11 @@ class Partition:
 
     version_before: int = 0
     """The greatest version of earlier logs; 0 where this log is the first."""
+    writer: int = 0
+    """Stands in every row that this owner writes: greater than any owner's before."""
+    owner: int = 0
+    """The first `writer` of this owner; 0 before it writes."""
+    _owner_since: int = 0
 
     def __init__(self, number: int, config: StateConfig | None = None, decisions: Decisions | None = None) -> None:
         self.number = number
@@ -107,8 +112,6 @@ class Partition:
         self.emitted = np.zeros(0, np.float32)
         """The score of the last document emitted; NaN before the first."""
         self.generation = np.zeros(0, np.uint32)
-        self.writer = 0
-        """Stands in every row that this owner writes: greater than any owner's before."""
         self.dirty = np.zeros(0, np.bool_)
         """What changed since it was last flushed."""
         self.owed = np.zeros(0, np.bool_)
@@ -152,8 +155,11 @@ class Partition:
         not be taken for a zombie's. Added to what was read, a later generation is the greater one, even if the
         zombie had not written yet.
         """
-        written = max(self.writer, int(self.generation[: len(self)].max(initial=0)))
-        self.writer = written + max(1, generation)
+        if not self.owner:
+            written = max(self.writer, int(self.generation[: len(self)].max(initial=0)))
+            self.owner, self._owner_since = written + max(1, generation), generation
+        # Not added to what this owner might have written: the next one reads only what was.
+        self.writer = self.owner + generation - self._owner_since
 
     # -- folding
 

@@ -322,6 +322,16 @@ def test_a_row_that_a_zombie_overwrote_is_written_again() -> None:
         assert not last.dirty[last.index[TARGET]]
 
 
+def test_a_new_owner_writes_above_whoever_had_the_partition() -> None:
+    """However often the group was balanced anew while they had it, and though they wrote nothing of it then."""
+    begun = changelog(folded(engagement()), generation=3)
+    zombie, owner = restored(begun), restored(begun)
+    for generation in (5, 6, 7):
+        zombie.write_as(generation)
+    owner.write_as(8)
+    assert 3 < zombie.writer < owner.writer
+
+
 # -- what cannot be read
 
 
