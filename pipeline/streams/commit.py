@@ -32,6 +32,7 @@ from pipeline.streams.emission import Due
 from pipeline.streams.plan import Outputs, Plan, write
 from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.table import EngagementTable
+from pipeline.streams.zombies import Zombies
 
 _log = get_logger(__name__)
 
@@ -66,6 +67,7 @@ class CommitRounds:
         self._clock = clock
         self._share = settings.emit_catchup_share
         self._outputs = Outputs.of(settings, table.changelog_topic.get_topic_name())
+        self._zombies = Zombies(settings, table.tails)
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -107,6 +109,8 @@ class CommitRounds:
             for part in filter(self._is_held, before):
                 self._table.drop(part.number)
             return False
+        if running:
+            await self._zombies.look(consumer, self._table.partitions_held, self._table.delete)
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
         self._failed = True
@@ -190,6 +194,7 @@ class CommitRounds:
         for records in (plan.rows, plan.scores, plan.details):
             records.extend(forgotten)
         plan.contributions.extend(self._table.take_farewells(number))
+        overtaken = self._zombies.owe(part, emission)
         before = time.monotonic()
         dues = emission.due(part, now, limit)
         planned = np.zeros(len(part), np.bool_)
@@ -212,7 +217,7 @@ class CommitRounds:
         positions = {
             TP(self._table.topic(source), number): int(part.positions[source]) for source in range(len(SOURCES))
         }
-        if any(self._committed.get(tp, 0) != offset for tp, offset in positions.items()):
+        if overtaken or any(self._committed.get(tp, 0) != offset for tp, offset in positions.items()):
             plan.rows.append(encode_meta(part, part.writer))
         plan.positions = {tp: offset for tp, offset in positions.items() if offset}
         offsets = dict(zip(SOURCES, part.positions.tolist(), strict=True))
@@ -245,6 +250,8 @@ class CommitRounds:
 
     def _told(self, plan: Plan) -> None:
         """Note what a plan that was written has told."""
+        if self._is_held(plan.part):
+            self._zombies.wrote(plan.part.number, len(plan.rows))
         for row, former in plan.told:
             plan.part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))

@@ -94,7 +94,7 @@ class BulkRecovery(Recovery):
             committed = await consumer.committed(inputs)
             started = time.monotonic()
             restores = {number: Restore(table.new_partition(number)) for number in wanted}
-            await read_changelog(table.settings, restores)
+            ends = await read_changelog(table.settings, restores)
             for number, restore in restores.items():
                 vector = table.committed_vector(number, committed)
                 require_rows(restore, table.settings, vector)
@@ -108,7 +108,7 @@ class BulkRecovery(Recovery):
             await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
             parts = [restore.partition for restore in restores.values()]
             for part in parts:
-                table.keep(part)
+                table.keep(part, ends[part.number])
             seconds = time.monotonic() - started
             metrics.RECOVERY_DURATION.observe(seconds)
             rows = sum(len(part) for part in parts)
@@ -125,9 +125,12 @@ class BulkRecovery(Recovery):
         return tp.topic in self.tables.changelog_topics
 
 
-async def read_changelog(settings: Settings, restores: dict[int, Restore]) -> None:
+async def read_changelog(settings: Settings, restores: dict[int, Restore]) -> dict[int, int]:
     """
     Read the changelog of some partitions to its end.
+
+    Returns:
+        The offset up to which each was read.
 
     Raises:
         BrokerUnavailableError: The end is not reached.
@@ -140,6 +143,7 @@ async def read_changelog(settings: Settings, restores: dict[int, Restore]) -> No
         async for tp, run in reader.runs(begins):
             restores[tp.partition].add(run.keys, run.values)
             await asyncio.sleep(0)
+        return {tp.partition: await reader.position(tp) for tp in begins}
 
 
 async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> None:

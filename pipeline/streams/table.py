@@ -22,6 +22,7 @@ from pipeline.state.forgetting import drop_rows, farewells, scrub
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
+from pipeline.streams.zombies import Tail
 from schemas import AccountContribution
 
 SCRUBBED: Final = 64
@@ -33,11 +34,13 @@ class EngagementStore(Store):
 
     partitions: dict[int, Partition]
     emissions: dict[int, Emission]
+    tails: dict[int, Tail]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.partitions = {}
         self.emissions = {}
+        self.tails = {}
 
     def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002
         """Return nothing: recovery reads a partition's whole changelog."""
@@ -57,6 +60,7 @@ class EngagementStore(Store):
         """Forget everything held."""
         self.partitions.clear()
         self.emissions.clear()
+        self.tails.clear()
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: `recovery` decides what is kept."""
@@ -129,6 +133,12 @@ class EngagementTable(faust.Table):
         held: dict[int, Emission] = self.data.emissions
         return held
 
+    @property
+    def tails(self) -> dict[int, Tail]:
+        """How far the changelog of each partition is known."""
+        held: dict[int, Tail] = self.data.tails
+        return held
+
     def source(self, topic: str) -> int:
         """Return the number of an input topic."""
         return self._sources[topic]
@@ -141,9 +151,10 @@ class EngagementTable(faust.Table):
         """Return an empty partition."""
         return Partition(number, self._state_config, self.decisions)
 
-    def keep(self, part: Partition) -> None:
-        """Own a recovered partition."""
+    def keep(self, part: Partition, end: int) -> None:
+        """Own a partition that was recovered from its changelog up to an offset."""
         self.partitions_held[part.number] = part
+        self.tails[part.number] = Tail(end)
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
         # A worker may have crashed within the round that was to delete them.
@@ -158,12 +169,14 @@ class EngagementTable(faust.Table):
     def _forget(self, part: Partition, users: Sequence[str], actors: Sequence[str]) -> None:
         keys = [user.encode() for user in users]
         ours = partitions_of(keys, self.settings.partitions) == part.number if keys else ()
-        self._forgotten.setdefault(part.number, set()).update(
-            key for key, is_ours in zip(keys, ours, strict=True) if is_ours
-        )
+        self.delete(part.number, {key for key, is_ours in zip(keys, ours, strict=True) if is_ours})
         self._farewells.setdefault(part.number, []).extend(farewells(part, users, system_clock()))
         self.emissions[part.number].drop(part, drop_rows(part, users))
         scrub(part, actors)
+
+    def delete(self, number: int, keys: set[bytes]) -> None:
+        """Let the next round delete what was written of users of a partition."""
+        self._forgotten.setdefault(number, set()).update(keys)
 
     def take_farewells(self, number: int) -> list[AccountContribution]:
         """Return what forgotten accounts have to tell the persons they belonged to, once."""
@@ -177,6 +190,7 @@ class EngagementTable(faust.Table):
         """Let a partition go."""
         self.partitions_held.pop(number, None)
         self.emissions.pop(number, None)
+        self.tails.pop(number, None)
         self._forgotten.pop(number, None)
         self._farewells.pop(number, None)
 

@@ -16,7 +16,7 @@ from contextlib import nullcontext, suppress
 from typing import Any, ClassVar, cast
 
 import aiokafka
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -39,6 +39,9 @@ IDLE_S = 0.02
 REST_S = 0.2
 """The pause after a fetch that brought little: rounds are as far apart. Each fetch costs this process a millisecond,
 and the embedded broker looks through all batches of every partition for it."""
+
+ENDS_S = 2.0
+"""How long a round waits for the ends of partitions: it asks again later."""
 
 BRING_IN_S = 0.1
 """How long a round waits for what has arrived of a partition."""
@@ -120,6 +123,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return True
         # The client forgets its generation only when the coordinator has told it that it is a member no more.
         return False if coordinator.generation < 0 else None
+
+    async def ends(self, partitions: Iterable[aiokafka.TopicPartition]) -> dict[aiokafka.TopicPartition, int]:
+        """Return the ends of some partitions; of none when the broker does not answer soon."""
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(ENDS_S):
+                ends: dict[aiokafka.TopicPartition, int] = await self._ensure_consumer().end_offsets(list(partitions))
+                return ends
+        return {}
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the group's committed offsets; 0 where there is none."""
@@ -290,6 +301,13 @@ class BatchConsumer(driver.Consumer):
             return None
         member: bool | None = await self._thread.call_thread(self._thread.is_member)
         return member
+
+    async def ends(self, partitions: Iterable[aiokafka.TopicPartition]) -> dict[aiokafka.TopicPartition, int]:
+        """Return the ends of some partitions; of none when the broker does not answer soon."""
+        if self._thread.should_stop:
+            return {}
+        ends: dict[aiokafka.TopicPartition, int] = await self._thread.call_thread(self._thread.ends, list(partitions))
+        return ends
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the group's committed offsets; 0 where there is none."""

@@ -8,12 +8,14 @@ have none. So the same must happen on Tansu and on Apache Kafka, and the trial r
 import asyncio
 import subprocess
 import sys
+from typing import Final
 
 import numpy as np
 import pytest
 
 from pipeline.settings import Settings
 from pipeline.state.codec import HEADER, META_KEY
+from pipeline.streams.zombies import LOOK_S
 from pipeline.topics import CHANGELOG
 from tests.chaos.test_chaos_many_workers import recover_from_it_all, take_over
 from tests.chaos.trial import Trial
@@ -23,6 +25,8 @@ from tests.support.eventually import eventually
 from tests.support.topics import read_topic
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.timeout(400)]
+
+OVERTAKEN: Final = "a worker that had lost this partition wrote rows of it"
 
 
 def generations(settings: Settings) -> dict[bytes, list[int]]:
@@ -55,8 +59,15 @@ def is_stopped(process: Role) -> bool:
     return state.startswith("T")
 
 
-def flush_late(trial: Trial, then: str) -> None:
-    """Let one worker stand still before its flush until another has all partitions and has folded on; then flush."""
+def flush_late(trial: Trial, then: str, *, owned: bool = True) -> None:
+    """
+    Let one worker stand still before its flush until another has all partitions and has folded on; then flush.
+
+    Args:
+        trial: At its beginning.
+        then: What becomes of the zombie.
+        owned: Whether the other one is still there when it flushes.
+    """
     flushes = trial.nemesis.random.randrange(4, 12)
     command = [sys.executable, "-m", "tests.chaos.zombie_worker", str(flushes), then]
     settings = trial.cluster.settings
@@ -71,25 +82,41 @@ def flush_late(trial: Trial, then: str) -> None:
     # At rest: what follows in the log is the zombie's.
     trial.settle([other])
     assert overtaken(settings) == 0
+    if not owned:
+        trial.kill(other)
     zombie.thaw()
     eventually(lambda: overtaken(settings) > 0, 60, f"the late flush lands; the log is {zombie.log}")
-    if then == "die":
-        eventually(lambda: not zombie.is_running(), 60, f"the zombie dies; its log is {zombie.log}")
-        assert zombie.child.status() == -9
-        assert overwritten(settings) > 0, "the last that the log has of some rows is what the zombie wrote"
-        recover_from_it_all(trial, [other])
-    else:
+    if then == "live":
         with trial.load():
             trial.wait_until_it_folds(zombie)
         recover_from_it_all(trial, [zombie, other])
-    # Whoever recovered wrote those rows again: compaction must not leave the zombie's.
+    else:
+        eventually(lambda: not zombie.is_running(), 60, f"the zombie dies; its log is {zombie.log}")
+        assert zombie.child.status() == -9
+        if owned:
+            eventually(lambda: OVERTAKEN in other.output(), LOOK_S + 30, f"the owner has seen it; log {other.log}")
+            eventually(lambda: overwritten(settings) == 0, 30, f"the owner writes over it; the log is {other.log}")
+            recover_from_it_all(trial, [other])
+        else:
+            assert overwritten(settings) > 0, "the last that the log has of some rows is what the zombie wrote"
+            with trial.load():
+                successor = trial.worker()
+                trial.wait_until_it_folds(successor)
+            trial.settle([successor])
+            trial.check()
+    # Compaction must not leave the zombie's.
     assert overwritten(settings) == 0
 
 
 @pytest.mark.parametrize("then", THEN)
 def test_a_flush_that_lands_after_the_new_owners_loses_nothing(trial: Trial, then: str) -> None:
-    """Neither while both run, nor when all are dead and the next one reads what both have written."""
+    """Neither while both run, nor when the next one reads what both have written."""
     flush_late(trial, then)
+
+
+def test_a_flush_that_lands_when_nobody_owns_the_partition_loses_nothing(trial: Trial) -> None:
+    """Whoever recovers it next writes the successor's rows again."""
+    flush_late(trial, "die", owned=False)
 
 
 @pytest.mark.kafka
@@ -97,3 +124,9 @@ def test_a_flush_that_lands_after_the_new_owners_loses_nothing(trial: Trial, the
 def test_a_flush_that_lands_after_the_new_owners_loses_nothing_on_kafka(kafka_trial: Trial, then: str) -> None:
     """Kafka takes it, too, though its producer is idempotent."""
     flush_late(kafka_trial, then)
+
+
+@pytest.mark.kafka
+def test_a_flush_that_lands_when_nobody_owns_the_partition_loses_nothing_on_kafka(kafka_trial: Trial) -> None:
+    """The same."""
+    flush_late(kafka_trial, "die", owned=False)

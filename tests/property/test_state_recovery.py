@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.state.codec import encode_meta, encode_rows
+from pipeline.state.overtaken import Overtaken
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.restore import Restore
@@ -16,6 +17,9 @@ from schemas import KINDS, Engagement, Post, Profile, Tick
 from tests.unit.state.log import DAY, FOREVER, HOUR, NOW, Log, columns, documents
 
 USERS: Final = ("bluesky:a", "twitter:b")
+
+THEN: Final = ("the owner goes on", "another recovers", "a day passes")
+"""What comes after a zombie has written."""
 
 
 class Worker(RuleBasedStateMachine):
@@ -35,7 +39,9 @@ class Worker(RuleBasedStateMachine):
         self.stopped: list[Partition] = []
         """Of workers that lost it, maybe amid a flush that is still to come."""
         self.is_overwritten = False
-        """Whether a worker that had been stopped has written since the last recovery, which alone repairs that."""
+        """Whether a worker that had been stopped has written since the last recovery or look, which repair that."""
+        self.recovered_to = 0
+        """Records of the changelog that the owner has read."""
         self.repaired = 0
         """Records of the changelog among which nothing is overwritten any more: its recoveries have seen to that."""
         self.committed = np.zeros(len(SOURCES), np.int64)
@@ -155,10 +161,31 @@ class Worker(RuleBasedStateMachine):
         restore.finish(self.committed)
         self.part = restore.partition
         self.part.write_as(self.generation)
+        self.recovered_to = len(self.changelog)
 
-    @rule(user=st.sampled_from(USERS), actor=st.integers(0, 30))
-    def hang(self, user: str, actor: int) -> None:
+    @rule()
+    def rejoin(self) -> None:
+        """The group is balanced anew, and the worker keeps the partition."""
+        self.generation += 1
+        self.part.write_as(self.generation)
+
+    @rule()
+    def look(self) -> None:
+        """The owner looks who wrote since it recovered; the next round writes over what zombies did."""
+        found = Overtaken(self.part)
+        written = self.changelog[self.recovered_to :]
+        for first in range(0, len(written), 5):
+            found.add(*Packed.of_pairs(written[first : first + 5]))
+        assert self.is_overwritten or not len(found.rows())
+        self.part.dirty[found.rows()] = True
+        self.is_overwritten = False
+        self.run_round(0)
+
+    @rule(user=st.sampled_from(USERS), actor=st.integers(0, 30), rejoins=st.integers(0, 2))
+    def hang(self, user: str, actor: int, rejoins: int) -> None:
         """The worker hangs before it has flushed what it folded; another folds on from the committed offsets."""
+        for _ in range(rejoins):
+            self.rejoin()
         self.engage(user, actor, 0, 0, undo=False)
         self.fold_all(200)
         self.restart()
@@ -166,18 +193,20 @@ class Worker(RuleBasedStateMachine):
         self.run_round(200)
 
     @precondition(lambda self: self.stopped)
-    @rule(which=st.integers(0, 100), acknowledged=st.integers(1, 3), commits=st.booleans(), recovers=st.booleans())
-    def zombie(self, which: int, acknowledged: int, commits: bool, recovers: bool) -> None:
+    @rule(which=st.integers(0, 100), acknowledged=st.integers(1, 3), commits=st.booleans(), then=st.sampled_from(THEN))
+    def zombie(self, which: int, acknowledged: int, commits: bool, then: str) -> None:
         """A worker that lost the partition wakes up: its flush, or a part of it, lands after the new owners'."""
         woken = self.stopped.pop(which % len(self.stopped))
         if self.flush(woken, acknowledged) and commits:
             # Not every broker refuses it.
             self.committed = woken.positions.copy()
         self.is_overwritten = True
-        if recovers:
+        if then == "another recovers":
             self.restart()
+        elif then == "a day passes":
+            self.look()
+            self.compact()
 
-    @precondition(lambda self: self.repaired)
     @rule()
     def compact(self) -> None:
         """The broker keeps of each key the last record; what is not repaired yet is younger than it may compact."""

@@ -17,6 +17,7 @@ from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters, write_letters
 from pipeline.streams.emission import Emission
 from pipeline.streams.plan import write
+from pipeline.streams.zombies import Tail
 
 LIKES = SOURCE_OF["likes"]
 
@@ -49,6 +50,8 @@ class Worker:
             partitions_held=self.held,
             drop=self.held.pop,
             emissions={0: Emission(settings)},
+            tails={0: Tail(0)},
+            delete=lambda *_: None,
             topic=lambda source: settings.topic_prefix + SOURCES[source],
             changelog_topic=SimpleNamespace(get_topic_name=lambda: "changelog"),
             take_forgotten=lambda _: set(),
