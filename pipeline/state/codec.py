@@ -10,6 +10,7 @@ A record stands for all the row has absorbed, with the positions up to which it 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -187,6 +188,35 @@ def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
         *partition.fates.tolist(),
     )
     return META_KEY, value
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a partition's own record says."""
+
+    generation: int
+    """Of its writer."""
+    as_of: int
+    """Unix ms."""
+    positions: list[int]
+    """By source; fewer than today's in a record of before one was added."""
+    fates: list[int]
+
+
+def decode_meta(key: bytes, value: bytes) -> Meta:
+    """
+    Read a partition's own record.
+
+    Raises:
+        ContractError: It cannot be read.
+        UnsupportedVersionError: A newer program wrote it.
+    """
+    _, sources = check_version(key, value)
+    layout = meta(sources)
+    if len(value) != layout.size:
+        raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
+    _, _, generation, as_of, *rest = layout.unpack(value)
+    return Meta(generation, as_of, rest[:sources], rest[sources:])
 
 
 def check_version(key: bytes, value: bytes) -> tuple[int, int]:

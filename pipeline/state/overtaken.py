@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.state.codec import META_KEY, check_version, meta
+from pipeline.state.codec import META_KEY, decode_meta
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.state.upgrade import upgraded
@@ -25,9 +25,9 @@ class Overtaken:
         self.records = 0
         """That an earlier owner wrote."""
         self.position = 0
-        """The greatest sum of positions in them."""
+        """The greatest sum of positions in them: their writer's version, without `Partition.version_before`."""
         self.forgotten: set[bytes] = set()
-        """Users whose rows were deleted, and written again."""
+        """Forgotten users of whom a row was written."""
 
     def add(self, keys: Packed, values: Packed) -> None:
         """
@@ -48,15 +48,14 @@ class Overtaken:
                 self._note(self._part.index.find(keys.select(np.array([tombstone]))), np.array([True]))
 
     def rows(self) -> NDArray[np.int64]:
-        """Return the rows whose last record is not their owner's."""
-        return np.flatnonzero(self._is_last)
+        """Return the rows whose last record is not their owner's, without those that were dropped meanwhile."""
+        return np.flatnonzero(self._is_last & self._part.index.is_named()[: len(self._is_last)])
 
     def _add_meta(self, value: bytes) -> None:
-        _, sources = check_version(META_KEY, value)
-        _, _, generation, _, *rest = meta(sources).unpack(value)
-        if generation < self._part.owner:
+        read = decode_meta(META_KEY, value)
+        if read.generation < self._part.owner:
             self.records += 1
-            self.position = max(self.position, sum(rest[:sources]))
+            self.position = max(self.position, sum(read.positions))
 
     def _add_rows(self, keys: Packed, values: Packed) -> None:
         headers = WrittenRows.of(keys, upgraded(keys, values)).headers
@@ -65,6 +64,7 @@ class Overtaken:
         self._note(rows, foreign)
         places = np.flatnonzero(foreign)
         self.records += len(places)
+        self.position = max(self.position, int(headers["positions"][places].sum(axis=1).max(initial=0)))
         unknown = keys.select(places[rows[places] < 0])
         self.forgotten.update(key for key in unknown if key and self._part.decisions.is_forgotten_key(key))
 

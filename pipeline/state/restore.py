@@ -9,9 +9,8 @@ from pipeline.errors import ContractError
 from pipeline.state.codec import (
     LARGE,
     META_KEY,
-    check_version,
     decode_large,
-    meta,
+    decode_meta,
 )
 from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
@@ -85,20 +84,16 @@ class Restore:
 
     def _add_meta(self, key: bytes, value: bytes) -> None:
         part = self.partition
-        _, sources = check_version(key, value)
-        layout = meta(sources)
-        if len(value) != layout.size:
-            raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
-        _, _, generation, as_of, *rest = layout.unpack(value)
-        if generation < self._meta_generation:
+        read = decode_meta(key, value)
+        if read.generation < self._meta_generation:
             return
         self.is_known = True
-        self._meta_generation = part.writer = generation
-        part.as_of = max(part.as_of, as_of)
+        self._meta_generation = part.writer = read.generation
+        part.as_of = max(part.as_of, read.as_of)
         # A source that was added later has been folded to nowhere.
         part.counted[:] = 0
-        part.counted[:sources] = rest[:sources]
-        part.fates[:] = rest[sources:]
+        part.counted[: len(read.positions)] = read.positions
+        part.fates[:] = read.fates
 
     def _add_rows(self, keys: Packed, values: Packed) -> None:
         part, known = self.partition, len(self.partition)

@@ -221,6 +221,11 @@ class RowIndex:
     def __contains__(self, key: bytes) -> bool:
         return self.get(key) is not None
 
+    def is_named(self) -> NDArray[np.bool_]:
+        """Return which rows have an id, bool[rows]: all that were not removed."""
+        named: NDArray[np.bool_] = self._digests[: self._n] != 0
+        return named
+
     def name(self, row: int) -> bytes:
         """Return the id of a row; b"" if it was removed."""
         if not self._digests[row]:

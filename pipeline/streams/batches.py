@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -14,6 +15,15 @@ from pipeline.state.packed import Packed
 NO_HEADERS: Final[Sequence[Header]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A batch that the broker has."""
+
+    offset: int
+    """Of its first record; -1 where the broker had it already, and does not say."""
+    records: int
+
+
 class BatchWriter:
     """Collects records by topic and partition and sends them as batches."""
 
@@ -22,6 +32,8 @@ class BatchWriter:
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self.bytes = 0
         """Of all values."""
+        self.acknowledged: dict[tuple[str, int], list[Acknowledged]] = {}
+        """What the last flush wrote, by topic and partition."""
 
     def add(
         self,
@@ -59,6 +71,7 @@ class BatchWriter:
             ChangelogWriteError: A batch was not acknowledged: nothing that depends on it may be committed.
         """
         lanes, self._lanes = self._lanes, {}
+        self.acknowledged = {}
         try:
             await asyncio.gather(*(self._send(topic, number, lane) for (topic, number), lane in lanes.items()))
         except KafkaError as exc:
@@ -71,8 +84,12 @@ class BatchWriter:
 
     async def _send(self, topic: str, partition: int, lane: "_Lane") -> None:
         """Send one partition's batches; the producer takes the next when the one before is under way."""
-        waiting = [await self._producer.send_batch(batch, topic, partition=partition) for batch in lane.batches()]
-        await asyncio.gather(*waiting)
+        batches = list(lane.batches())
+        waiting = [await self._producer.send_batch(batch, topic, partition=partition) for batch in batches]
+        self.acknowledged[topic, partition] = [
+            Acknowledged(written.offset, batch.record_count())
+            for written, batch in zip(await asyncio.gather(*waiting), batches, strict=True)
+        ]
 
 
 class _Lane:

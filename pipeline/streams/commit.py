@@ -27,6 +27,7 @@ from pipeline.state.documents import ENCODER, encoded_documents, rounded
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sources import SOURCES
 from pipeline.state.view import features
+from pipeline.streams.batches import Acknowledged
 from pipeline.streams.dead_letters import write_letters
 from pipeline.streams.emission import Due
 from pipeline.streams.plan import Outputs, Plan, write
@@ -67,7 +68,7 @@ class CommitRounds:
         self._clock = clock
         self._share = settings.emit_catchup_share
         self._outputs = Outputs.of(settings, table.changelog_topic.get_topic_name())
-        self._zombies = Zombies(settings, table.tails)
+        self._zombies = Zombies(settings, lambda: table.tails)
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -99,6 +100,9 @@ class CommitRounds:
         running = consumer.flow_active and not consumer.should_stop
         if catching_up and running and started - self._last_round < CATCHUP_INTERVAL_S:
             return False
+        if running:
+            # Before the fence: nothing that takes long may stand between it and the flush.
+            await self._zombies.look(consumer, self._table.partitions_held, self._table.delete)
         before = list(self._table.partitions_held.values())
         member = await consumer.is_member()
         if member is None:
@@ -109,8 +113,6 @@ class CommitRounds:
             for part in filter(self._is_held, before):
                 self._table.drop(part.number)
             return False
-        if running:
-            await self._zombies.look(consumer, self._table.partitions_held, self._table.delete)
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
         self._failed = True
@@ -158,7 +160,7 @@ class CommitRounds:
         budget = int(self._share * since / self._row_cost) if catching_up else None
         limit = None if budget is None else max(1, budget // max(1, len(parts)))
         plans: list[Plan] = []
-        writes: list[asyncio.Future[None]] = []
+        writes: list[asyncio.Future[list[Acknowledged]] | asyncio.Future[None]] = []
         try:
             for part in filter(self._is_held, parts):
                 # What arrives goes on only while the flow does: not in the last round before a rebalance or the end.
@@ -180,10 +182,13 @@ class CommitRounds:
             writes.append(producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now)))
         finally:
             done = await asyncio.gather(*writes, return_exceptions=True)
-        for failure in filter(None, done):
-            raise failure
-        for plan in plans:
-            self._told(plan)
+        written: list[list[Acknowledged]] = []
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+            written.append(each or [])
+        for plan, rows in zip(plans, written, strict=False):
+            self._told(plan, rows)
         self._observe(parts)
         return plans
 
@@ -248,10 +253,10 @@ class CommitRounds:
             if part.applied is None:
                 plan.told.append((row, [each.user for each in sent if not each.linked]))
 
-    def _told(self, plan: Plan) -> None:
+    def _told(self, plan: Plan, rows: list[Acknowledged]) -> None:
         """Note what a plan that was written has told."""
         if self._is_held(plan.part):
-            self._zombies.wrote(plan.part.number, len(plan.rows))
+            self._table.tails[plan.part.number].wrote(rows)
         for row, former in plan.told:
             plan.part.linking.told(row, former)
         metrics.SCORE_UPDATES_EMITTED.inc(len(plan.scores))

@@ -206,9 +206,9 @@ class Emission:
         """Owe nothing of rows that were taken out of the partition."""
         self._grow(part)
         self._owed_since[rows] = -1
-        self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = False
+        self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = self._unsaved[rows] = False
 
     def owe_all(self, part: Partition) -> None:
-        """After a recovery: what is owed is due at once."""
+        """What is owed is due as soon as its turn comes, however little it has moved: after a recovery, for one."""
         self._grow(part)
         self._backlog[: len(part)] |= part.owed[: len(part)]

@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 from pipeline.state.documents import ENCODER
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
-from pipeline.streams.batches import BatchWriter
+from pipeline.streams.batches import Acknowledged, BatchWriter
 from schemas import AccountContribution
 
 Written = tuple[bytes, bytes | None]
@@ -60,7 +60,7 @@ class Plan:
     headers: list[Header] = field(default_factory=list)
 
 
-async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProducer) -> None:
+async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProducer) -> list[Acknowledged]:
     """
     Write the rows of a partition and, when they are acknowledged, what follows from them.
 
@@ -70,6 +70,9 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
         now: The records' timestamp, Unix ms.
         producer: Of the running loop.
 
+    Returns:
+        The batches of the changelog.
+
     Raises:
         ChangelogWriteError: The broker did not acknowledge.
     """
@@ -77,6 +80,7 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
     writer = BatchWriter(producer)
     writer.extend(outputs.changelog, number, *Packed.of_pairs(plan.rows), now)
     await writer.flush()
+    rows = writer.acknowledged.get((outputs.changelog, number), [])
     writer = BatchWriter(producer)
     writer.extend(outputs.scores, number, *Packed.of_pairs(plan.scores), now, plan.headers)
     writer.extend(outputs.details, number, *Packed.of_pairs(plan.details), now)
@@ -86,3 +90,4 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
         writer.add(outputs.contributions, way, person, ENCODER.encode(each), now, plan.headers)
     writer.extend(outputs.spikes, number, *Packed.of_pairs(plan.spikes), now)
     await writer.flush()
+    return rows

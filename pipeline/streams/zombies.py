@@ -3,50 +3,56 @@ What a zombie wrote into our changelog is written over.
 
 No broker refuses the flush of a worker that stood still between the fence and its flush. Its rows lose against ours
 wherever both are read; but compaction keeps the last record of a key, whoever wrote it. Nobody but its owner writes to
-a partition's changelog, so where it ends further than the owner has written, a zombie has.
+a partition's changelog: where an acknowledgement, or the end, is beyond what the owner has written, a zombie has.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from aiokafka.errors import KafkaError
-from numpy.typing import NDArray
 
 from pipeline.changelog import changelog_of
-from pipeline.errors import BrokerUnavailableError
+from pipeline.errors import BrokerRefusesError, BrokerUnavailableError
 from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from pipeline.state.overtaken import Overtaken
 from pipeline.state.partition import Partition
+from pipeline.streams.batches import Acknowledged
 from pipeline.streams.emission import Emission
 
 _log = get_logger(__name__)
 
 LOOK_S: Final = 30.0
-"""How often the end is asked for. Compaction leaves a day; but a document that says less waits for the next one."""
+"""Time between looks. Compaction leaves a day, but a document of a zombie may hide ours until we have looked."""
+
+READ_S: Final = 10.0
+"""How long a look may read: scores wait for it. It is tried again."""
 
 
 @dataclass(slots=True)
 class Tail:
-    """How far the owner of a partition knows its changelog; offsets."""
+    """What the owner of a partition knows of the end of its changelog."""
 
     end: int
-    """After the last record that the owner read or wrote."""
-    seen: int = field(init=False)
-    """Of the records before it is known whose they are."""
-    owed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Rows whose documents go out once more,"""
-    version: int = 0
-    """with a greater version than this one, the zombie's."""
+    """The offset after the last record that it read or wrote."""
+    suspect: int | None = None
+    """The offset from which on somebody else may have written."""
+    hidden_to: int = -1
+    """Documents up to this version may be hidden by a zombie's; -1 where none is."""
     is_overtaken: bool = False
     """Whether the partition's own record must be written once more."""
 
-    def __post_init__(self) -> None:
-        self.seen = self.end
+    def wrote(self, acknowledged: Sequence[Acknowledged]) -> None:
+        """Note what was written; a batch is expected to begin where the one before has ended."""
+        for batch in acknowledged:
+            if batch.offset != self.end:
+                self.suspect = self.end if self.suspect is None else self.suspect
+            self.end = max(self.end, batch.offset) + batch.records
 
 
 class Zombies:
@@ -55,19 +61,17 @@ class Zombies:
 
     Args:
         settings: Whose changelogs.
-        tails: By partition; the table's.
+        tails: Returns what is known of them, by partition.
         clock: Seconds.
     """
 
-    def __init__(self, settings: Settings, tails: dict[int, Tail], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: Settings, tails: Callable[[], dict[int, Tail]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._tails = tails
         self._clock = clock
         self._looked = clock()
-
-    def wrote(self, number: int, records: int) -> None:
-        """Note how many records of a partition were written and acknowledged."""
-        self._tails[number].end += records
 
     async def look(self, consumer: Any, held: dict[int, Partition], forget: Callable[[int, set[bytes]], None]) -> None:
         """
@@ -84,40 +88,45 @@ class Zombies:
         if self._clock() - self._looked < LOOK_S:
             return
         self._looked = self._clock()
-        parts = dict(held)
+        parts, tails = dict(held), self._tails()
         ends = await consumer.ends([changelog_of(self._settings, number) for number in parts])
         for number, part in parts.items():
-            end = ends.get(changelog_of(self._settings, number), 0)
             if held.get(number) is not part:
                 continue
-            tail = self._tails[number]
-            # The embedded broker answers where its last batch begins, and 1: less than it has acknowledged.
-            if end > tail.end:
-                read = await self._read(part, tail.seen)
-                if read is None or held.get(number) is not part:
-                    continue
+            tail = tails[number]
+            # The embedded broker answers where its last batch begins, and 1. That is enough: what is before a batch of
+            # ours shows in its acknowledgement.
+            if ends.get(changelog_of(self._settings, number), 0) > tail.end and tail.suspect is None:
+                tail.suspect = tail.end
+            if tail.suspect is None:
+                continue
+            read = await self._read(part, tail.suspect)
+            if read is None:
+                return
+            if held.get(number) is part:
                 found, tail.end = read
-                if found.records:
-                    self._write_over(part, tail, found)
-                    forget(number, found.forgotten)
-            tail.seen = tail.end
+                tail.suspect = None
+                self._write_over(part, tail, found)
+                forget(number, found.forgotten)
 
     async def _read(self, part: Partition, start: int) -> tuple[Overtaken, int] | None:
         """Read the changelog to its end; None when the broker does not let us, and it is tried again later."""
         found, changelog = Overtaken(part), changelog_of(self._settings, part.number)
         try:
-            async with LogReader(self._settings) as reader:
+            async with asyncio.timeout(READ_S), LogReader(self._settings) as reader:
                 async for _, run in reader.runs({changelog: start}):
                     found.add(run.keys, run.values)
                 return found, await reader.position(changelog)
-        except (BrokerUnavailableError, KafkaError):
+        except (BrokerUnavailableError, BrokerRefusesError, KafkaError, TimeoutError) as exc:
+            _log.warning("the changelog cannot be read: it is tried again", partition=part.number, error=str(exc))
             return None
 
     def _write_over(self, part: Partition, tail: Tail, found: Overtaken) -> None:
         rows = found.rows()
         part.dirty[rows] = True
-        tail.owed = np.union1d(tail.owed, rows)
-        tail.version = max(tail.version, part.version_before + found.position)
+        if not found.records:
+            return
+        tail.hidden_to = max(tail.hidden_to, part.version_before + found.position)
         tail.is_overtaken = True
         _log.warning(
             "a worker that had lost this partition wrote rows of it: they are written again",
@@ -128,15 +137,15 @@ class Zombies:
 
     def owe(self, part: Partition, emission: Emission) -> bool:
         """
-        Owe the documents that a zombie's may hide, as soon as they are newer than these.
+        Owe all documents once more, when they are newer than a zombie's: nobody knows which ones it sent.
 
         Returns:
             Whether the partition's own record is to be written, however little has happened.
         """
-        tail = self._tails[part.number]
-        if len(tail.owed) and part.version > tail.version:
-            part.owed[tail.owed] = True
+        tail = self._tails()[part.number]
+        if 0 <= tail.hidden_to < part.version:
+            part.owed[np.flatnonzero(part.index.is_named())] = True
             emission.owe_all(part)
-            tail.owed = tail.owed[:0]
+            tail.hidden_to = -1
         overtaken, tail.is_overtaken = tail.is_overtaken, False
         return overtaken

@@ -29,15 +29,15 @@ def join_and_leave(trial: Trial, kills: int, most: int = 3) -> None:
                     trial.kill(leaving)
                     killed += 1
                 else:
-                    trial.nemesis.note(f"SIGTERM for {leaving.name}")
                     eventually(leaving.heeds_sigterm, 30, "the worker has begun")
-                    assert leaving.stop(10) == 0
+                    trial.leave(leaving)
                     stopped += 1
             trial.nemesis.moment(0.2, 1.5)
     trial.settle(workers)
     trial.check()
     assert any(trial.folded_when_killed), "a worker was killed that had folded"
-    assert [worker.stop(10) for worker in workers] == [0] * len(workers)
+    for worker in workers:
+        trial.leave(worker)
 
 
 def restart_on_sigterm(trial: Trial, restarts: int) -> None:
@@ -48,8 +48,7 @@ def restart_on_sigterm(trial: Trial, restarts: int) -> None:
         for _ in range(restarts):
             trial.wait_until_it_folds(worker)
             trial.nemesis.moment(0.0, 1.0)
-            assert worker.stop(10) == 0
-            trial.nemesis.note(f"SIGTERM for {worker.name}")
+            trial.leave(worker)
             worker = trial.worker()
         trial.wait_until_it_folds(worker)
     trial.settle([worker])

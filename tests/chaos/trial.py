@@ -60,6 +60,13 @@ class Trial:
         assert worker.kill() == -9
         self.nemesis.note(f"SIGKILL of {worker.name}, {folded} records folded")
 
+    def leave(self, worker: Role) -> None:
+        """SIGTERM a worker: it ends in time, with status 0, and by itself."""
+        self.nemesis.note(f"SIGTERM for {worker.name}")
+        assert worker.stop(10) == 0
+        # Who must be left commits nothing in the end, and the group waits for it a whole session timeout.
+        assert "does not stop" not in worker.output(), worker.output()[-6000:]
+
     def wait_until_it_folds(self, worker: Role, deadline_s: float = 120) -> None:
         """Wait until a worker folds new records; the first one in a fresh checkout compiles its loops before."""
         worker.wait_ready(deadline_s)

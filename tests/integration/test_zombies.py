@@ -10,9 +10,11 @@ from pipeline.changelog import changelog_of
 from pipeline.kafka import client_options
 from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
+from pipeline.state.forgetting import drop_rows
+from pipeline.state.overtaken import Overtaken
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
-from pipeline.streams.batches import BatchWriter
+from pipeline.streams.batches import Acknowledged, BatchWriter
 from pipeline.streams.emission import Emission
 from pipeline.streams.zombies import LOOK_S, Tail, Zombies
 from pipeline.topics import ensure_topics
@@ -44,7 +46,7 @@ class Owner:
         self.deleted: list[tuple[int, set[bytes]]] = []
         self.asked = 0
         self.answers = True
-        self.zombies = Zombies(settings, self.tails, lambda: self.now)
+        self.zombies = Zombies(settings, lambda: self.tails, lambda: self.now)
         self.emission = Emission(settings)
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -59,21 +61,22 @@ class Owner:
         """Let the time of a look come; return the users whose rows it will write again."""
         self.now += LOOK_S
         await self.zombies.look(self, self.held, lambda number, keys: self.deleted.append((number, keys)))
-        return [user for user in USERS if self.part.dirty[self.part.index[user.encode()]]]
+        dirty = self.part.dirty[: len(self.part)]
+        return [user.decode() for row, user in enumerate(self.part.ids) if dirty[row]]
 
     async def write(self, records: Sequence[Record]) -> None:
         """Write as the owner does."""
-        await write(self.settings, records)
-        self.zombies.wrote(0, len(records))
+        self.tails[0].wrote(await write(self.settings, records))
 
 
-async def write(settings: Settings, records: Sequence[Record]) -> None:
+async def write(settings: Settings, records: Sequence[Record]) -> list[Acknowledged]:
     """Write to the changelog of partition 0, whoever that is."""
     to = changelog_of(settings, 0)
     async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
         writer = BatchWriter(producer)
         writer.extend(to.topic, to.partition, *Packed.of_pairs(list(records)), 1_700_000_000_000)
         await writer.flush()
+        return writer.acknowledged[to]
 
 
 @pytest.fixture
@@ -84,14 +87,17 @@ def owner(settings: Settings) -> Owner:
 
 
 async def test_what_only_the_owner_wrote_is_not_read(owner: Owner) -> None:
-    """The end is where it must be."""
-    await owner.write(changelog(owner.part, generation=4))
+    """Its batches follow each other, and the end is where it must be."""
+    for _ in range(3):
+        await owner.write(changelog(owner.part, generation=4))
+    assert owner.tails[0] == Tail(12)
+    # Were it read, it would be found: this one is a zombie's, and nobody can know.
+    owner.part.owner = 5
     assert await owner.look() == []
-    assert (owner.tails[0].seen, owner.tails[0].end) == (4, 4)
     assert owner.asked == 1
 
 
-async def test_a_zombies_rows_are_written_again_and_their_documents_emitted(owner: Owner) -> None:
+async def test_a_zombies_rows_are_written_again_and_all_documents_emitted(owner: Owner) -> None:
     """Documents as soon as they are newer than the zombie's, which had read another topic further."""
     await owner.write(changelog(owner.part, generation=4))
     zombie = partition(*USERS[:2])
@@ -102,31 +108,83 @@ async def test_a_zombies_rows_are_written_again_and_their_documents_emitted(owne
     assert owner.zombies.owe(owner.part, owner.emission), "the partition's own record is the zombie's now, too"
     assert not owner.part.owed.any()
     assert not owner.zombies.owe(owner.part, owner.emission)
+    drop_rows(owner.part, [USERS[2]])
     owner.part.positions[1] += 10
     owner.zombies.owe(owner.part, owner.emission)
-    assert owner.part.owed.nonzero()[0].tolist() == [owner.part.index[USERS[0].encode()]]
-    assert [due.rows.tolist() for due in owner.emission.due(owner.part, 1)] == [[owner.part.index[USERS[0].encode()]]]
+    held = [owner.part.index[user.encode()] for user in USERS[:2]]
+    assert owner.part.owed.nonzero()[0].tolist() == held
+    assert [due.rows.tolist() for due in owner.emission.due(owner.part, 1)] == [held]
     owner.zombies.owe(owner.part, owner.emission)
     assert not owner.part.owed.any(), "once"
     owner.part.dirty[:] = False
     assert await owner.look() == [], "each zombie's record is found once"
 
 
+async def test_a_zombie_that_nobody_follows_is_found(owner: Owner) -> None:
+    """A partition at rest: no acknowledgement tells, but the end does."""
+    await owner.write(changelog(owner.part, generation=4))
+    await write(owner.settings, changelog(partition(USERS[1]), generation=3))
+    assert await owner.look() == [USERS[1]]
+
+
+async def test_a_zombie_is_found_however_much_follows(owner: Owner) -> None:
+    """Whatever the broker says of the end."""
+    await owner.write(changelog(owner.part, generation=4))
+    await write(owner.settings, changelog(partition(USERS[0]), generation=3))
+    await owner.write([*changelog(partition(USERS[1]), generation=4)] * 50)
+    assert await owner.look() == [USERS[0]]
+
+
+async def test_a_user_who_was_dropped_while_it_was_read_is_not_written(owner: Owner) -> None:
+    """A row without an id would be nobody's, and no recovery could read it."""
+    await write(owner.settings, changelog(partition(*USERS), generation=3))
+    found = Overtaken(owner.part)
+    found.add(*Packed.of_pairs(changelog(partition(*USERS), generation=3)))
+    drop_rows(owner.part, [USERS[1]])
+    assert [owner.part.ids[row].decode() for row in found.rows().tolist()] == [USERS[0], USERS[2]]
+
+
 async def test_records_that_came_twice_are_the_owners_still(owner: Owner) -> None:
     """A producer that repeats a request writes more than it knows of."""
     await owner.write(changelog(owner.part, generation=4))
     await write(owner.settings, changelog(owner.part, generation=4))
+    await owner.write(changelog(owner.part, generation=4))
+    assert owner.tails[0].suspect == 4
     assert await owner.look() == []
     assert not owner.zombies.owe(owner.part, owner.emission)
-    assert owner.tails[0].end == 8
+    assert owner.tails[0] == Tail(12)
+
+
+async def test_an_acknowledgement_without_an_offset_is_looked_after(owner: Owner) -> None:
+    """Kafka had the batch already: where it stands, only the log knows."""
+    await write(owner.settings, changelog(owner.part, generation=4))
+    owner.tails[0].wrote([Acknowledged(-1, 4)])
+    assert owner.tails[0].suspect == 0
+    assert await owner.look() == []
+    assert owner.tails[0] == Tail(4)
 
 
 async def test_a_broker_that_does_not_answer_is_asked_again(owner: Owner) -> None:
     """Nothing is taken as seen meanwhile."""
+    await owner.write(changelog(owner.part, generation=4))
     await write(owner.settings, changelog(partition(USERS[2]), generation=3))
     owner.answers = False
     assert await owner.look() == []
+    await owner.write(changelog(partition(USERS[0]), generation=4))
     owner.answers = True
+    assert await owner.look() == [USERS[2]]
+
+
+async def test_a_broker_that_is_gone_is_asked_again(owner: Owner) -> None:
+    """It is the round's own writes that end a worker, not a look."""
+    await write(owner.settings, changelog(partition(USERS[2]), generation=3))
+    await owner.write(changelog(partition(USERS[0]), generation=4))
+    owner.answers = False
+    connects, nowhere = owner.zombies, owner.settings.model_copy(update={"broker": "kafka://127.0.0.1:1"})
+    owner.zombies = Zombies(nowhere, lambda: owner.tails, lambda: owner.now - LOOK_S)
+    assert await owner.look() == []
+    assert owner.tails[0].suspect == 0
+    owner.zombies = connects
     assert await owner.look() == [USERS[2]]
 
 

@@ -1,6 +1,7 @@
 """Writing many records at once: everything is sent, in order, or an error says that nothing may be committed."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from pipeline.errors import ChangelogWriteError
 from pipeline.record_batch import BATCH_BYTES, RecordBatch
 from pipeline.state.packed import Packed
-from pipeline.streams.batches import BatchWriter
+from pipeline.streams.batches import Acknowledged, BatchWriter
 
 
 class Producer:
@@ -26,8 +27,8 @@ class Producer:
         if self._fault is not None:
             acknowledged.set_exception(self._fault)
         else:
+            acknowledged.set_result(SimpleNamespace(offset=len(self.records(topic, partition))))
             self.sent.append((topic, partition, bytes(batch._build())))
-            acknowledged.set_result(None)
         return acknowledged
 
     def records(self, topic: str, partition: int) -> list[Any]:
@@ -98,6 +99,18 @@ async def test_what_was_flushed_is_not_sent_again() -> None:
     await writer.flush()
     await writer.flush()
     assert [record.key for record in producer.records("rows", 0)] == [b"a", b"b"]
+
+
+async def test_the_writer_knows_where_its_batches_stand() -> None:
+    """Those of the last flush."""
+    writer = BatchWriter(Producer())  # type: ignore[arg-type]
+    for value in (b"1", b"x" * BATCH_BYTES, b"2"):
+        writer.add("rows", 0, b"a", value, 1)
+    await writer.flush()
+    assert writer.acknowledged == {("rows", 0): [Acknowledged(0, 1), Acknowledged(1, 1), Acknowledged(2, 1)]}
+    writer.add("rows", 0, b"b", b"2", 1)
+    await writer.flush()
+    assert writer.acknowledged == {("rows", 0): [Acknowledged(3, 1)]}
 
 
 async def test_a_batch_that_is_not_acknowledged_is_an_error() -> None:

@@ -13,6 +13,7 @@ from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.records import Refusal
 from pipeline.state.sources import SOURCE_OF, SOURCES
+from pipeline.streams.batches import Acknowledged
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters, write_letters
 from pipeline.streams.emission import Emission
@@ -72,8 +73,8 @@ class Worker:
         self.dead_letters.add("clout.likes", 0, 1, [Refusal(0, b"{", "invalid_json", "cut off")])
         self.part.positions[LIKES] += 1
 
-    def _write(self, work: "partial[Any]") -> "asyncio.Future[None]":
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def _write(self, work: "partial[Any]") -> "asyncio.Future[list[Acknowledged] | None]":
+        written: asyncio.Future[list[Acknowledged] | None] = asyncio.get_running_loop().create_future()
         if work.func is write_letters:
             self.done.append(("letters", [letter.refusal.offset for letter in work.args[1]]))
         else:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.state.documents import rounded
+from pipeline.state.forgetting import drop_rows
 from pipeline.state.partition import Partition
 from pipeline.streams import emission
 from pipeline.streams.emission import SWEEP_MS, Emission
@@ -343,3 +344,16 @@ def test_a_document_without_news_of_its_row_is_saved_a_round_later() -> None:
     assert keeper.to_save(part, one).tolist() == [1]
     assert keeper.to_save(part, none).tolist() == [0]
     assert keeper.to_save(part, none).tolist() == []
+
+
+def test_a_row_that_was_dropped_is_saved_no_more() -> None:
+    """Its document had just gone out. A row without an id would be nobody's, and no recovery could read it."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    part, keeper = rounds.part, rounds.emission
+    keeper.due(part, rounds.now)
+    part.dirty[:] = False
+    both, none = np.array([True, True]), np.array([False, False])
+    assert keeper.to_save(part, both).tolist() == []
+    keeper.drop(part, drop_rows(part, ["n:a"]))
+    assert keeper.to_save(part, none).tolist() == [1]
