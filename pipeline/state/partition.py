@@ -191,10 +191,14 @@ class Partition:
             else:
                 refusals = self._fold_links(source, records)
             self._count(source, DEAD, np.array([refusal.offset for refusal in refusals], np.int64))
-        self.positions[source] = records.end
+        self.skip_to(source, records.end)
+        return refusals
+
+    def skip_to(self, source: int, position: int) -> None:
+        """Go on at a position, without what stands before it."""
+        self.positions[source] = position
         if self.applied is not None and (self.ahead <= self.positions).all():
             self.applied = None
-        return refusals
 
     def _fold_engagements(self, source: int, records: Records, refusals: list[Refusal]) -> None:
         decoded = self._in_time(self._engagements[source].decode(records, refusals), refusals)

@@ -11,7 +11,7 @@ Uses names of aiokafka 0.14.0 and faust-streaming 0.15.3 that begin with an unde
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, ClassVar, cast
 
@@ -40,8 +40,8 @@ REST_S = 0.2
 """The pause after a fetch that brought little: rounds are as far apart. Each fetch costs this process a millisecond,
 and the embedded broker looks through all batches of every partition for it."""
 
-ENDS_S = 2.0
-"""How long a round waits for the ends of partitions: it asks again later."""
+OFFSETS_S = 2.0
+"""How long it waits for the beginnings or ends of partitions: it asks again later."""
 
 BRING_IN_S = 0.1
 """How long a round waits for what has arrived of a partition."""
@@ -124,12 +124,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # The client forgets its generation only when the coordinator has told it that it is a member no more.
         return False if coordinator.generation < 0 else None
 
-    async def ends(self, partitions: Iterable[aiokafka.TopicPartition]) -> dict[aiokafka.TopicPartition, int]:
+    async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Return where some partitions begin; of none when the broker does not answer soon."""
+        return await self._offsets(self._ensure_consumer().beginning_offsets, tps)
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the ends of some partitions; of none when the broker does not answer soon."""
+        return await self._offsets(self._ensure_consumer().end_offsets, tps)
+
+    async def _offsets(self, ask: Callable[..., Awaitable[Mapping[Any, int]]], tps: Iterable[TP]) -> dict[TP, int]:
         with suppress(TimeoutError, KafkaError):
-            async with asyncio.timeout(ENDS_S):
-                ends: dict[aiokafka.TopicPartition, int] = await self._ensure_consumer().end_offsets(list(partitions))
-                return ends
+            async with asyncio.timeout(OFFSETS_S):
+                found = await ask(list(map(_topic_partition, tps)))
+                return {TP(tp.topic, tp.partition): offset for tp, offset in found.items()}
         return {}
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
@@ -302,11 +309,11 @@ class BatchConsumer(driver.Consumer):
         member: bool | None = await self._thread.call_thread(self._thread.is_member)
         return member
 
-    async def ends(self, partitions: Iterable[aiokafka.TopicPartition]) -> dict[aiokafka.TopicPartition, int]:
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the ends of some partitions; of none when the broker does not answer soon."""
         if self._thread.should_stop:
             return {}
-        ends: dict[aiokafka.TopicPartition, int] = await self._thread.call_thread(self._thread.ends, list(partitions))
+        ends: dict[TP, int] = await self._thread.call_thread(self._thread.ends, list(tps))
         return ends
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
@@ -336,7 +343,9 @@ class BatchConsumer(driver.Consumer):
         if self._thread.should_stop:
             return
         tps = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        positions = self.app.engagement.positions(await self.committed(tps))
+        committed = await self.committed(tps)
+        self.app.engagement.skip_removed(await self._thread.call_thread(self._thread.begins, tps))
+        positions = self.app.engagement.positions(committed)
         await self._thread.call_thread(self._thread.seek_all, positions)
         self._committed_offset.update(positions)
 
