@@ -142,9 +142,17 @@ class Restore:
         Return committed offsets, int64[sources], as far as the last owner's rows go.
 
         An owner writes how far its rows are before it commits so far. Offsets beyond that are those of a worker that
-        had just lost the partition, committed at a broker that did not refuse them; its rows have lost.
+        had just lost the partition, committed at a broker that did not refuse them; its rows have lost. Rows may be of
+        a newer owner than the partition's own record, which is the last of a flush: then the least of theirs counts.
         """
-        return np.minimum(committed, self.partition.counted) if self.is_known else committed
+        if not self.is_known:
+            return committed
+        part = self.partition
+        believed = np.minimum(committed, part.counted)
+        newer = np.flatnonzero(part.generation[: len(part)] > self._meta_generation)
+        if part.applied is not None and len(newer):
+            believed = np.minimum(believed, part.applied[newer].min(axis=0))
+        return believed
 
     def finish(self, committed: NDArray[np.int64]) -> None:
         """

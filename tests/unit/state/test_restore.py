@@ -305,6 +305,21 @@ def test_offsets_that_a_zombie_committed_are_not_believed() -> None:
     assert back.fates.tolist() == truth.fates.tolist()
 
 
+def test_rows_of_a_flush_that_was_cut_off_are_believed_before_a_zombies_offsets() -> None:
+    """A zombie wrote and committed; the owner's first flush lost its end, where the partition's own record stands."""
+    log = log_of(*(engagement() for _ in range(5)))
+    owner, zombie = Partition(0, FOREVER), Partition(0, FOREVER)
+    for part, end in ((owner, 4), (zombie, 5)):
+        part.fold(0, log.run(0, 0, end))
+        part.settle()
+    back = restored([*changelog(zombie, generation=3), row_of(owner, generation=4)], zombie.positions)
+    assert back.positions[0] == 4
+    fold(log, back)
+    truth, _ = fold(log)
+    assert columns(back) == columns(truth)
+    assert back.fates.tolist() == truth.fates.tolist()
+
+
 def test_a_row_that_a_zombie_overwrote_is_written_again() -> None:
     """Compaction keeps the last record of a key: the owner's must follow the zombie's, whole and above both."""
     lost, held = two_generations(9, 5)
