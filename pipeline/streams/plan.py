@@ -51,6 +51,8 @@ class Plan:
     rows: list[Written] = field(default_factory=list)
     scores: list[Written] = field(default_factory=list)
     details: list[Written] = field(default_factory=list)
+    farewells: list[AccountContribution] = field(default_factory=list)
+    """What forgotten accounts tell their persons: before their rows are deleted, which alone know whose they were."""
     contributions: list[AccountContribution] = field(default_factory=list)
     """They go to the partitions of the persons."""
     told: list[tuple[int, list[str]]] = field(default_factory=list)
@@ -78,16 +80,24 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
     """
     number = plan.part.number
     writer = BatchWriter(producer)
+    _add_contributions(writer, plan.farewells, plan, outputs, now)
+    await writer.flush()
     writer.extend(outputs.changelog, number, *Packed.of_pairs(plan.rows), now)
     await writer.flush()
     rows = writer.acknowledged.get((outputs.changelog, number), [])
     writer = BatchWriter(producer)
     writer.extend(outputs.scores, number, *Packed.of_pairs(plan.scores), now, plan.headers)
     writer.extend(outputs.details, number, *Packed.of_pairs(plan.details), now)
-    persons = [each.user.encode() for each in plan.contributions]
-    ways = partitions_of(persons, outputs.partitions).tolist()
-    for each, person, way in zip(plan.contributions, persons, ways, strict=True):
-        writer.add(outputs.contributions, way, person, ENCODER.encode(each), now, plan.headers)
+    _add_contributions(writer, plan.contributions, plan, outputs, now)
     writer.extend(outputs.spikes, number, *Packed.of_pairs(plan.spikes), now)
     await writer.flush()
     return rows
+
+
+def _add_contributions(
+    writer: BatchWriter, contributions: list[AccountContribution], plan: Plan, outputs: Outputs, now: int
+) -> None:
+    persons = [each.user.encode() for each in contributions]
+    ways = partitions_of(persons, outputs.partitions).tolist()
+    for each, person, way in zip(contributions, persons, ways, strict=True):
+        writer.add(outputs.contributions, way, person, ENCODER.encode(each), now, plan.headers)
