@@ -5,6 +5,8 @@ Base units; bounded labels; never a user id as a label.
 Conservation can be read off them: received = applied + duplicate + late + forgotten + dead_lettered.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 # The worker. Fates are the partitions' own counters, which survive a crash.
@@ -25,6 +27,23 @@ ROUND_DURATION = Histogram("clout_commit_round_duration_seconds", "A round: flus
 RECOVERY_DURATION = Histogram("clout_recovery_duration_seconds", "Reading a partition's rows from the changelog.")
 REBALANCES = Counter("clout_rebalances_total", "Times that the group gave this worker its partitions.")
 CONSUMER_LAG = Gauge("clout_consumer_lag_records", "Records that wait in the topic.", ["topic", "partition"])
+
+
+def forget_partition(number: int, topics: Iterable[str]) -> None:
+    """Say no more of a partition that another worker has now: sums over workers would count it twice."""
+    for gauge in (
+        ENGAGEMENTS_RECEIVED,
+        ENGAGEMENTS_APPLIED,
+        ENGAGEMENTS_DUPLICATE,
+        ENGAGEMENTS_LATE,
+        ENGAGEMENTS_FORGOTTEN,
+        ENGAGEMENTS_DEAD_LETTERED,
+        ROWS,
+    ):
+        gauge.remove(str(number))
+    for topic in topics:
+        CONSUMER_LAG.remove(topic, str(number))
+
 
 # The sink.
 SCORES_STORED = Counter("clout_score_updates_stored_total", "Score documents that Redis took: newer than its own.")
