@@ -64,7 +64,8 @@ def test_a_crash_between_two_steps_of_a_round_counts_each_event_once(kafka_trial
 
 def kill_the_broker(trial: Trial, broker: Kafka, kills: int) -> None:
     """SIGKILL the broker under load and start it again on its log; the worker is restarted when it gave up."""
-    with trial.load(500):
+    trial.store()
+    with trial.load():
         worker = trial.worker()
         for _ in range(kills):
             trial.wait_until_it_folds(worker)

@@ -26,6 +26,8 @@ def join_and_leave(trial: Trial, kills: int, most: int = 3) -> None:
             else:
                 leaving = workers.pop(trial.nemesis.random.randrange(len(workers)))
                 if killed < kills and trial.nemesis.chance(0.75):
+                    if killed == kills - 1 and not any(trial.folded_when_killed):
+                        trial.wait_until_it_folds(leaving)
                     trial.kill(leaving)
                     killed += 1
                 else:

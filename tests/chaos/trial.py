@@ -70,8 +70,18 @@ class Trial:
     def wait_until_it_folds(self, worker: Role, deadline_s: float = 120) -> None:
         """Wait until a worker folds new records; the first one in a fresh checkout compiles its loops before."""
         worker.wait_ready(deadline_s)
-        before = metrics(worker).received
-        eventually(lambda: metrics(worker).received > before, deadline_s, f"{worker.name} folds; log {worker.log}")
+        before: dict[str, float] = {}
+
+        def folds() -> bool:
+            # Partitions come and go: it folds when any that it had has more than when it was first seen.
+            found = metrics(worker).by_label("clout_engagements_received_total")
+            more = any(count > before.get(partition, count) for partition, count in found.items())
+            before.update({partition: count for partition, count in found.items() if partition not in before})
+            for partition in before.keys() - found.keys():
+                del before[partition]
+            return more
+
+        eventually(folds, deadline_s, f"{worker.name} folds; log {worker.log}")
 
     def settle(self, workers: Sequence[Role], deadline_s: float = 120, *, records: int | None = None) -> None:
         """With the faults over: all `records` (of the ledger) are folded, emitted and committed."""
