@@ -198,7 +198,7 @@ class CommitRounds:
         forgotten = [(key, None) for key in self._table.take_forgotten(number)]
         for records in (plan.rows, plan.scores, plan.details):
             records.extend(forgotten)
-        plan.contributions.extend(self._table.take_farewells(number))
+        plan.farewells.extend(self._table.take_farewells(number))
         overtaken = self._zombies.owe(part, emission)
         before = time.monotonic()
         dues = emission.due(part, now, limit)
@@ -272,7 +272,7 @@ class CommitRounds:
             metrics.ENGAGEMENTS_DEAD_LETTERED,
         )
         assert len(gauges) == len(FATES)
-        for part in parts:
+        for part in filter(self._is_held, parts):
             label = str(part.number)
             for gauge, count in zip(gauges, part.fates.tolist(), strict=True):
                 gauge.labels(label).set(count)

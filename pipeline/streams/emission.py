@@ -194,10 +194,12 @@ class Emission:
         return rows
 
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
-        """Return up to `limit` rows whose details are due, and note them as emitted."""
+        """Return up to `limit` rows whose details are due, the last engaged with first, and note them as emitted."""
         n = len(part)
         due = self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now) & ~part.rows_ahead()
-        rows = np.flatnonzero(due)[:limit]
+        rows = np.flatnonzero(due)
+        if len(rows) > limit:
+            rows = np.sort(rows[np.argpartition(part.last[rows], -limit)[-limit:]])
         self._details_at[rows] = now
         self._details_owed[rows] = False
         return rows
@@ -208,7 +210,18 @@ class Emission:
         self._owed_since[rows] = -1
         self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = self._unsaved[rows] = False
 
+    def has_emitted(self, part: Partition) -> NDArray[np.bool_]:
+        """Return whose documents this process has emitted, bool[rows]."""
+        self._grow(part)
+        emitted: NDArray[np.bool_] = self._emitted_at[: len(part)] > _NEVER
+        return emitted
+
     def owe_all(self, part: Partition) -> None:
         """What is owed is due as soon as its turn comes, however little it has moved: after a recovery, for one."""
         self._grow(part)
         self._backlog[: len(part)] |= part.owed[: len(part)]
+
+    def owe_details(self, part: Partition) -> None:
+        """After a recovery nobody knows which details are out."""
+        self._grow(part)
+        self._details_owed[: len(part)] = part.index.is_named()

@@ -13,8 +13,10 @@ import numpy as np
 from faust.stores.base import Store
 from faust.types import TP
 
+from pipeline import metrics
 from pipeline.clock import system_clock
 from pipeline.deployment import state_config
+from pipeline.logs import get_logger
 from pipeline.partitioner import partitions_of
 from pipeline.settings import Settings
 from pipeline.state.decisions import Decisions
@@ -24,6 +26,8 @@ from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
 from pipeline.streams.zombies import Tail
 from schemas import AccountContribution
+
+_log = get_logger(__name__)
 
 SCRUBBED: Final = 64
 """So many forgotten ids, the newest, are looked for again after a recovery: each costs a look through all evidence."""
@@ -154,9 +158,12 @@ class EngagementTable(faust.Table):
     def keep(self, part: Partition, end: int) -> None:
         """Own a partition that was recovered from its changelog up to an offset."""
         self.partitions_held[part.number] = part
-        self.tails[part.number] = Tail(end)
+        tail = self.tails[part.number] = Tail(end)
+        if (part.positions < part.counted).any():
+            tail.hidden_to = part.version_before + int(part.counted.sum())
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
+        emission.owe_details(part)
         # A worker may have crashed within the round that was to delete them.
         newest = sorted(self.decisions.forgotten.times.items(), key=lambda item: -item[1])
         self._forget(part, [user for user, _ in newest], [user for user, _ in newest[:SCRUBBED]])
@@ -188,11 +195,31 @@ class EngagementTable(faust.Table):
 
     def drop(self, number: int) -> None:
         """Let a partition go."""
-        self.partitions_held.pop(number, None)
+        if self.partitions_held.pop(number, None) is not None:
+            metrics.forget_partition(number, self._sources)
         self.emissions.pop(number, None)
         self.tails.pop(number, None)
         self._forgotten.pop(number, None)
         self._farewells.pop(number, None)
+
+    def skip_removed(self, begins: Mapping[TP, int]) -> None:
+        """
+        Go on where the logs begin, if retention has removed what was not folded yet.
+
+        For a fold that begins anew that is as it must be; ticks are kept for a day.
+        """
+        for tp, begin in begins.items():
+            part = self.partitions_held.get(tp.partition)
+            position = begin if part is None else int(part.positions[self.source(tp.topic)])
+            if part is not None and position < begin:
+                removed = begin - position
+                _log.warning(
+                    "records were removed before they were read",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    records=removed,
+                )
+                part.skip_to(self.source(tp.topic), begin)
 
     def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
         """Return where to go on reading: where the fold stands, or else at the committed offset."""

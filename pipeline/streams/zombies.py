@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from pipeline.changelog import changelog_of
 from pipeline.errors import BrokerRefusesError, BrokerUnavailableError
@@ -43,7 +44,9 @@ class Tail:
     suspect: int | None = None
     """The offset from which on somebody else may have written."""
     hidden_to: int = -1
-    """Documents up to this version may be hidden by a zombie's; -1 where none is."""
+    """Documents up to this version may be hidden by somebody else's; -1 where none is."""
+    hides_all: bool = False
+    """Whether they may be those of any user, or only those that this owner has emitted."""
     is_overtaken: bool = False
     """Whether the partition's own record must be written once more."""
 
@@ -89,14 +92,15 @@ class Zombies:
             return
         self._looked = self._clock()
         parts, tails = dict(held), self._tails()
-        ends = await consumer.ends([changelog_of(self._settings, number) for number in parts])
+        changelogs = {number: TP(*changelog_of(self._settings, number)) for number in parts}
+        ends: dict[TP, int] = await consumer.ends(changelogs.values())
         for number, part in parts.items():
             if held.get(number) is not part:
                 continue
             tail = tails[number]
             # The embedded broker answers where its last batch begins, and 1. That is enough: what is before a batch of
             # ours shows in its acknowledgement.
-            if ends.get(changelog_of(self._settings, number), 0) > tail.end and tail.suspect is None:
+            if ends.get(changelogs[number], 0) > tail.end and tail.suspect is None:
                 tail.suspect = tail.end
             if tail.suspect is None:
                 continue
@@ -127,6 +131,7 @@ class Zombies:
         if not found.records:
             return
         tail.hidden_to = max(tail.hidden_to, part.version_before + found.position)
+        tail.hides_all = True
         tail.is_overtaken = True
         _log.warning(
             "a worker that had lost this partition wrote rows of it: they are written again",
@@ -137,15 +142,21 @@ class Zombies:
 
     def owe(self, part: Partition, emission: Emission) -> bool:
         """
-        Owe all documents once more, when they are newer than a zombie's: nobody knows which ones it sent.
+        Owe documents once more that may be hidden, when they are newer than what hides them.
+
+        A zombie may have sent any. Whoever had the partition before us may have sent, in a last round that it did not
+        commit, what is newer than ours until we have come there, too.
 
         Returns:
             Whether the partition's own record is to be written, however little has happened.
         """
         tail = self._tails()[part.number]
         if 0 <= tail.hidden_to < part.version:
-            part.owed[np.flatnonzero(part.index.is_named())] = True
+            hidden = part.index.is_named()
+            if not tail.hides_all:
+                hidden &= emission.has_emitted(part)
+            part.owed[np.flatnonzero(hidden)] = True
             emission.owe_all(part)
-            tail.hidden_to = -1
+            tail.hidden_to, tail.hides_all = -1, False
         overtaken, tail.is_overtaken = tail.is_overtaken, False
         return overtaken

@@ -120,6 +120,20 @@ async def test_a_zombies_rows_are_written_again_and_all_documents_emitted(owner:
     assert await owner.look() == [], "each zombie's record is found once"
 
 
+async def test_what_the_owner_before_us_sent_last_may_hide_ours(owner: Owner) -> None:
+    """It was newer than what we sent until we came as far: that goes out once more, and nothing else."""
+    user = owner.part.index[USERS[1].encode()]
+    owner.part.owed[user] = True
+    owner.emission.owe_all(owner.part)
+    owner.emission.due(owner.part, 1)
+    owner.tails[0].hidden_to = owner.part.version + 5
+    for moved, owed in ((5, []), (1, [user]), (1, [])):
+        owner.part.owed[:] = False
+        owner.part.positions[0] += moved
+        assert not owner.zombies.owe(owner.part, owner.emission)
+        assert owner.part.owed.nonzero()[0].tolist() == owed
+
+
 async def test_a_zombie_that_nobody_follows_is_found(owner: Owner) -> None:
     """A partition at rest: no acknowledgement tells, but the end does."""
     await owner.write(changelog(owner.part, generation=4))

@@ -357,3 +357,14 @@ def test_a_row_that_was_dropped_is_saved_no_more() -> None:
     assert keeper.to_save(part, both).tolist() == []
     keeper.drop(part, drop_rows(part, ["n:a"]))
     assert keeper.to_save(part, none).tolist() == [1]
+
+
+def test_after_a_recovery_all_details_are_owed() -> None:
+    """Nobody knows which are out: those of a user who was engaged with last go first, those of a dropped one never."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b", "n:c", "n:d")
+    part, keeper = rounds.part, rounds.emission
+    part.last[:4] = [NOW - 2, NOW, NOW - 3, NOW - 1]
+    drop_rows(part, ["n:d"])
+    keeper.owe_details(part)
+    assert [keeper.details_due(part, START, 1).tolist() for _ in range(4)] == [[1], [0], [2], []]
