@@ -26,7 +26,7 @@ from pipeline.kafka import bootstrap_servers, client_options, connected
 from pipeline.local.ports import reachable
 from pipeline.lookup import keys
 from pipeline.settings import Settings, get_settings
-from pipeline.topics import TOPICS
+from pipeline.topics import CHANGELOG, TOPICS
 
 Level = Literal["ok", "warn", "fail"]
 """`fail` is something that no role can do without."""
@@ -122,7 +122,7 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 
 
 def _examine_topics(settings: Settings, counts: dict[str, int]) -> list[Finding]:
-    wanted = [settings.topic_prefix + spec.name for spec in TOPICS]
+    wanted = [settings.topic_prefix + spec.name for spec in (*TOPICS, CHANGELOG)]
     missing = [name for name in wanted if name not in counts]
     findings = [
         Finding("fail", "topics", f"{name} has {counts[name]} partitions, but CLOUT_PARTITIONS={settings.partitions}")

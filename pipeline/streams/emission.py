@@ -199,7 +199,8 @@ class Emission:
         due = self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now) & ~part.rows_ahead()
         rows = np.flatnonzero(due)
         if len(rows) > limit:
-            rows = np.sort(rows[np.argpartition(part.last[rows], -limit)[-limit:]])
+            latest = np.argpartition(-part.last[rows], limit)[:limit]
+            rows = np.sort(rows[latest])
         self._details_at[rows] = now
         self._details_owed[rows] = False
         return rows

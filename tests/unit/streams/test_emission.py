@@ -367,4 +367,11 @@ def test_after_a_recovery_all_details_are_owed() -> None:
     part.last[:4] = [NOW - 2, NOW, NOW - 3, NOW - 1]
     drop_rows(part, ["n:d"])
     keeper.owe_details(part)
-    assert [keeper.details_due(part, START, 1).tolist() for _ in range(4)] == [[1], [0], [2], []]
+    assert [keeper.details_due(part, START, limit).tolist() for limit in (0, 1, 0, 1, 1, 1)] == [
+        [],
+        [1],
+        [],
+        [0],
+        [2],
+        [],
+    ]
