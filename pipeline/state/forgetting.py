@@ -53,7 +53,7 @@ def farewells(part: Partition, users: Iterable[str], now: int) -> list[AccountCo
     tied = part.linking.accounts
     if not tied:
         return []
-    common = (Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, reference().model, part.version, now, part.as_of)
+    common = (Levels(0.0, 0.0, 0.0), NOTHING, 0, 100, None, reference().model, part.told, now, part.as_of)
     return [
         AccountContribution(person, user, False, *common)
         for user in users

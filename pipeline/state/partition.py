@@ -143,6 +143,11 @@ class Partition:
         return self.version_before + int(self.positions.sum())
 
     @property
+    def told(self) -> int:
+        """Return the greatest version that whoever had the partition may have told, this owner included."""
+        return self.version_before + int(np.maximum(self.positions, self.counted).sum())
+
+    @property
     def room(self) -> int:
         """Return the number of rows that the columns have room for."""
         return self._room

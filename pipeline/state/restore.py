@@ -33,6 +33,8 @@ class Restore:
         """Of the log that this one began from."""
         self.is_known = False
         """Whether the partition's own record was among those added: no offset is committed before it is written."""
+        self.overtaken_to = -1
+        """The greatest sum of positions in records that lost to earlier ones, a zombie's; -1 where none did."""
         self._winners = Winners()
         self._planned = np.zeros(0, np.bool_)
         self._large: dict[int, _Large] = {}
@@ -86,6 +88,7 @@ class Restore:
         part = self.partition
         read = decode_meta(key, value)
         if read.generation < self._meta_generation:
+            self.overtaken_to = max(self.overtaken_to, sum(read.positions))
             return
         self.is_known = True
         self._meta_generation = part.writer = read.generation
@@ -102,6 +105,9 @@ class Restore:
         rows = part.add_rows(keys)
         self._make_room()
         winners = self._winners.choose(rows, read.headers["generation"], part.generation)
+        if self._winners.overwritten[rows].any():
+            lost = read.headers["generation"] < part.generation[rows]
+            self.overtaken_to = max(self.overtaken_to, int(read.headers["positions"][lost].sum(axis=1).max(initial=-1)))
         rows, read = rows[winners], read.select(winners)
         before = rows[rows < known].tolist()
         for section in part.sections if before else ():

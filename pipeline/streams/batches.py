@@ -84,11 +84,13 @@ class BatchWriter:
 
     async def _send(self, topic: str, partition: int, lane: "_Lane") -> None:
         """Send one partition's batches; the producer takes the next when the one before is under way."""
-        batches = list(lane.batches())
-        waiting = [await self._producer.send_batch(batch, topic, partition=partition) for batch in batches]
+        waiting, records = [], []
+        for batch in lane.batches():
+            waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+            records.append(batch.record_count())
+        written = await asyncio.gather(*waiting)
         self.acknowledged[topic, partition] = [
-            Acknowledged(written.offset, batch.record_count())
-            for written, batch in zip(await asyncio.gather(*waiting), batches, strict=True)
+            Acknowledged(batch.offset, count) for batch, count in zip(written, records, strict=True)
         ]
 
 

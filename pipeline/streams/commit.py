@@ -103,6 +103,7 @@ class CommitRounds:
         if running:
             # Before the fence: nothing that takes long may stand between it and the flush.
             await self._zombies.look(consumer, self._table.partitions_held, self._table.delete)
+            running = consumer.flow_active and not consumer.should_stop
         before = list(self._table.partitions_held.values())
         member = await consumer.is_member()
         if member is None:
@@ -214,8 +215,9 @@ class CommitRounds:
             self._plan_details(plan, emission.details_due(part, now, self._share_of_details(number)), now)
         self._plan_contributions(plan, np.flatnonzero(planned), now)
         rows = emission.to_save(part, planned)
-        # Whose document is not owed has it out when this round is done, if not before.
-        plan.rows.extend(encode_rows(part, rows, ~part.owed[rows], part.writer))
+        # Whose document is not owed has it out when this round is done, if not before; but readers may not take it yet.
+        is_out = ~part.owed[rows] & (self._table.tails[number].hidden_to < 0)
+        plan.rows.extend(encode_rows(part, rows, is_out, part.writer))
         part.dirty[rows] = False
         told = part.spikes.take_told()
         plan.spikes.extend((part.ids[row], record) for row, records in told.items() for record in records)

@@ -66,6 +66,7 @@ class Emission:
         self._details_owed = np.zeros(0, np.bool_)
         self._unsaved = np.zeros(0, np.bool_)
         self._cursor = 0
+        self._detailed_row = 0
         self._swept_row = 0
         self._swept_at = 0
         self.contributions = Contributions(settings)
@@ -194,13 +195,23 @@ class Emission:
         return rows
 
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
-        """Return up to `limit` rows whose details are due, the last engaged with first, and note them as emitted."""
+        """
+        Return up to `limit` rows whose details are due, and note them as emitted.
+
+        If they are more, half of them are those who were engaged with last, so that these are fresh; the others' turn
+        comes around.
+        """
+        if not limit:
+            return np.zeros(0, np.int64)
         n = len(part)
         due = self._details_owed[:n] & (self._details_at[:n] + self._details_ms <= now) & ~part.rows_ahead()
         rows = np.flatnonzero(due)
         if len(rows) > limit:
-            latest = np.argpartition(-part.last[rows], limit)[:limit]
-            rows = np.sort(rows[latest])
+            latest = rows[np.argpartition(-part.last[rows], limit // 2)[: limit // 2]]
+            others = np.setdiff1d(rows, latest, assume_unique=True)
+            around = np.roll(others, -np.searchsorted(others, self._detailed_row))[: limit - limit // 2]
+            self._detailed_row = int(around[-1]) + 1
+            rows = np.union1d(latest, around)
         self._details_at[rows] = now
         self._details_owed[rows] = False
         return rows
@@ -212,9 +223,9 @@ class Emission:
         self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = self._unsaved[rows] = False
 
     def has_emitted(self, part: Partition) -> NDArray[np.bool_]:
-        """Return whose documents this process has emitted, bool[rows]."""
+        """Return whose documents or details this process has emitted, bool[rows]."""
         self._grow(part)
-        emitted: NDArray[np.bool_] = self._emitted_at[: len(part)] > _NEVER
+        emitted: NDArray[np.bool_] = np.maximum(self._emitted_at, self._details_at)[: len(part)] > _NEVER
         return emitted
 
     def owe_all(self, part: Partition) -> None:

@@ -106,9 +106,9 @@ class BulkRecovery(Recovery):
                         records=int((vector - restore.partition.positions).sum()),
                     )
             await remember_ids(table, {number: restore.partition for number, restore in restores.items()})
+            for number, restore in restores.items():
+                table.keep(restore, ends[number])
             parts = [restore.partition for restore in restores.values()]
-            for part in parts:
-                table.keep(part, ends[part.number])
             seconds = time.monotonic() - started
             metrics.RECOVERY_DURATION.observe(seconds)
             rows = sum(len(part) for part in parts)

@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.state.decisions import Decisions
 from pipeline.state.forgetting import drop_rows, farewells, scrub
 from pipeline.state.partition import Partition
+from pipeline.state.restore import Restore
 from pipeline.state.sources import SOURCE_OF, SOURCES
 from pipeline.streams.emission import Emission
 from pipeline.streams.zombies import Tail
@@ -155,12 +156,16 @@ class EngagementTable(faust.Table):
         """Return an empty partition."""
         return Partition(number, self._state_config, self.decisions)
 
-    def keep(self, part: Partition, end: int) -> None:
+    def keep(self, restore: Restore, end: int) -> None:
         """Own a partition that was recovered from its changelog up to an offset."""
+        part = restore.partition
         self.partitions_held[part.number] = part
         tail = self.tails[part.number] = Tail(end)
         if (part.positions < part.counted).any():
-            tail.hidden_to = part.version_before + int(part.counted.sum())
+            tail.hidden_to = part.told
+        if part.version_before + restore.overtaken_to >= part.version:
+            tail.hidden_to = max(tail.hidden_to, part.version_before + restore.overtaken_to)
+            tail.hides_all = True
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
         emission.owe_details(part)

@@ -31,8 +31,8 @@ _log = get_logger(__name__)
 LOOK_S: Final = 30.0
 """Time between looks. Compaction leaves a day, but a document of a zombie may hide ours until we have looked."""
 
-READ_S: Final = 10.0
-"""How long a look may read: scores wait for it. It is tried again."""
+READ_S: Final = 3.0
+"""How long a look may read a partition: scores wait for it. It is tried again."""
 
 
 @dataclass(slots=True)
@@ -155,7 +155,9 @@ class Zombies:
             hidden = part.index.is_named()
             if not tail.hides_all:
                 hidden &= emission.has_emitted(part)
-            part.owed[np.flatnonzero(hidden)] = True
+            rows = np.flatnonzero(hidden)
+            # Written once more, too: who has the partition next must know that they are owed.
+            part.owed[rows] = part.dirty[rows] = True
             emission.owe_all(part)
             tail.hidden_to, tail.hides_all = -1, False
         overtaken, tail.is_overtaken = tail.is_overtaken, False

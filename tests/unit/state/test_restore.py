@@ -320,6 +320,17 @@ def test_rows_of_a_flush_that_was_cut_off_are_believed_before_a_zombies_offsets(
     assert back.fates.tolist() == truth.fates.tolist()
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_it_is_known_how_far_a_zombie_had_come(late: bool) -> None:
+    """Its documents may be newer than what follows. Whose records come before those that replace them is none."""
+    lost, held = two_generations(9, 5)
+    records = [*changelog(held, generation=4), *changelog(lost, generation=3)]
+    restore = Restore(Partition(0, FOREVER))
+    for record in records if late else records[::-1]:
+        restore.add(*Packed.of_pairs([record]))
+    assert restore.overtaken_to == (lost.positions.sum() if late else -1)
+
+
 def test_a_row_that_a_zombie_overwrote_is_written_again() -> None:
     """Compaction keeps the last record of a key: the owner's must follow the zombie's, whole and above both."""
     lost, held = two_generations(9, 5)

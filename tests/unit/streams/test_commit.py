@@ -19,6 +19,7 @@ from pipeline.streams.dead_letters import DeadLetters, write_letters
 from pipeline.streams.emission import Emission
 from pipeline.streams.plan import write
 from pipeline.streams.zombies import Tail
+from tests.unit.state.log import engagement, folded, restored
 
 LIKES = SOURCE_OF["likes"]
 
@@ -32,6 +33,9 @@ class Worker:
         self.done: list[tuple[str, Any]] = []
         self.part = Partition(0)
         self.held = {0: self.part}
+        self.tails = {0: Tail(0)}
+        self.rows: list[Any] = []
+        """Of the changelog, as they were written."""
         self.member: bool | None = True
         self.recovered: Partition | None = None
         """What comes in the partition's place while the coordinator is asked."""
@@ -51,7 +55,7 @@ class Worker:
             partitions_held=self.held,
             drop=self.held.pop,
             emissions={0: Emission(settings)},
-            tails={0: Tail(0)},
+            tails=self.tails,
             delete=lambda *_: None,
             topic=lambda source: settings.topic_prefix + SOURCES[source],
             changelog_topic=SimpleNamespace(get_topic_name=lambda: "changelog"),
@@ -80,6 +84,7 @@ class Worker:
         else:
             assert work.func is write
             self.done.append(("written", work.args[0].part.number))
+            self.rows += work.args[0].rows
             if self.refuses:
                 written.set_exception(ChangelogWriteError("the broker did not acknowledge"))
                 return written
@@ -169,3 +174,14 @@ async def test_after_a_fold_that_failed_no_round_writes_or_commits() -> None:
     assert worker.done == [("failed", 0)]
     assert not await worker.rounds.run()
     assert worker.done == [("failed", 0)]
+
+
+@pytest.mark.parametrize("hidden_to", [-1, 50])
+async def test_a_row_is_written_as_told_only_if_readers_take_its_document(hidden_to: int) -> None:
+    """While an earlier owner's may hide it, who has the partition next must send it again."""
+    worker = Worker()
+    worker.part = worker.held[0] = folded(engagement(), engagement())
+    worker.tails[0].hidden_to = hidden_to
+    await worker.rounds.run()
+    back = restored(worker.rows, worker.part.positions)
+    assert back.owed[: len(back)].tolist() == [hidden_to >= 0]

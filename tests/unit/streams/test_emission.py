@@ -360,18 +360,23 @@ def test_a_row_that_was_dropped_is_saved_no_more() -> None:
 
 
 def test_after_a_recovery_all_details_are_owed() -> None:
-    """Nobody knows which are out: those of a user who was engaged with last go first, those of a dropped one never."""
+    """Nobody knows which are out; those of a dropped user never go."""
     rounds = Round()
     rounds.engage("n:a", "n:b", "n:c", "n:d")
     part, keeper = rounds.part, rounds.emission
-    part.last[:4] = [NOW - 2, NOW, NOW - 3, NOW - 1]
     drop_rows(part, ["n:d"])
     keeper.owe_details(part)
-    assert [keeper.details_due(part, START, limit).tolist() for limit in (0, 1, 0, 1, 1, 1)] == [
-        [],
-        [1],
-        [],
-        [0],
-        [2],
-        [],
-    ]
+    assert [keeper.details_due(part, START, limit).tolist() for limit in (0, 1, 0, 9, 9)] == [[], [0], [], [1, 2], []]
+
+
+def test_of_many_details_half_are_the_newest_and_the_others_come_around() -> None:
+    """The first are fresh however many wait, and nobody waits for ever however many are engaged with."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b", "n:c", "n:d", "n:e", "n:f")
+    part, keeper = rounds.part, rounds.emission
+    part.last[:6] = [NOW - 6, NOW - 5, NOW - 4, NOW - 3, NOW - 1, NOW - 2]
+    out = []
+    for number in range(4):
+        keeper.owe_details(part)
+        out.append(keeper.details_due(part, START + number * 20_000, 2).tolist())
+    assert out == [[0, 4], [1, 4], [2, 4], [3, 4]]
