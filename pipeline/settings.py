@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     dedupe_horizon_s: int = Field(default=3600, ge=1)
     """Repeated ids are found within this much event time .."""
     dedupe_ids: int = Field(default=1_000_000, ge=1)
-    """.. and this many records of a topic's partition, whichever is less."""
+    """.. and this many records of a partition, whichever is less; each of four engagement topics gets a quarter."""
     model: str = "clout-1"
     """The reference distribution that scores are read from: one that is shipped, or a file of `clout calibrate`."""
     future_limit_s: int = Field(default=300, ge=0)

@@ -25,7 +25,7 @@ RATE = 2_000
 """Events per second: many land between any two rounds of the worker."""
 
 PROBE_S: Final = 30.0
-"""Several times what is promised: trials run beside one another on two slow cores. `make bench` measures it."""
+"""Several times what is promised: trials run beside one another on two slow cores."""
 
 _RECOVERED: Final = re.compile(r'"rows":(\d+),"ahead":(\d+)')
 
