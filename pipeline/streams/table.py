@@ -214,17 +214,12 @@ class EngagementTable(faust.Table):
         For a fold that begins anew that is as it must be; ticks are kept for a day.
         """
         for tp, begin in begins.items():
-            part = self.partitions_held.get(tp.partition)
-            position = begin if part is None else int(part.positions[self.source(tp.topic)])
-            if part is not None and position < begin:
-                removed = begin - position
-                _log.warning(
-                    "records were removed before they were read",
-                    topic=tp.topic,
-                    partition=tp.partition,
-                    records=removed,
-                )
-                part.skip_to(self.source(tp.topic), begin)
+            part, source = self.partitions_held.get(tp.partition), self.source(tp.topic)
+            if part is None or part.positions[source] >= begin:
+                continue
+            removed = begin - int(part.positions[source])
+            _log.warning("records were removed before they were read", **tp._asdict(), records=removed)
+            part.skip_to(source, begin)
 
     def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
         """Return where to go on reading: where the fold stands, or else at the committed offset."""
