@@ -27,6 +27,7 @@ from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
 from pipeline.streams.inbox import LARGE, Inbox
+from pipeline.streams.membership import leave_at_rest
 from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.read_ahead import ReadAhead, Reading
 
@@ -58,6 +59,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     What belongs to a loop is touched in its own thread: uvloop crashes the process where it meets another one.
     """
+
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        if not get_settings().idempotence:  # the embedded broker
+            leave_at_rest(self._ensure_consumer())
 
     def close(self) -> None:
         """
