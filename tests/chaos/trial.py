@@ -148,12 +148,12 @@ def recovered(worker: Logged) -> tuple[int, int]:
 
 
 def held(worker: Role) -> set[int]:
-    """Return the partitions that a worker says it owns; none while it starts."""
+    """Return the partitions that a worker says it owns; none while it starts, or does not answer."""
     try:
         answer = urllib.request.urlopen(f"{worker.url}/readyz", timeout=5)
     except urllib.error.HTTPError as unready:
         answer = unready
-    except urllib.error.URLError:
+    except (urllib.error.URLError, TimeoutError):
         return set()
     with answer:
         return set(json.load(answer)["partitions"])
