@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.control.table import ControlTable
 from pipeline.control.writer import Place
-from pipeline.errors import BrokerUnavailableError
+from pipeline.errors import BrokerUnavailableError, PipelineError
 from pipeline.kafka import client_options
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
@@ -55,7 +55,8 @@ class Follower:
         while True:
             try:
                 await self._follow()
-            except (KafkaError, OSError, BrokerUnavailableError) as exc:
+            except (KafkaError, OSError, PipelineError) as exc:
+                # Whoever starts with a password that is refused hears of it elsewhere; here one was changed meanwhile.
                 log.warning("control records cannot be followed: trying again", reason=str(exc))
                 await asyncio.sleep(_RETRY_S)
 

@@ -23,10 +23,12 @@ from pipeline.state.actors import ENTRY, WHOLE
 from pipeline.state.large import KINDS_AND_POSTS
 from pipeline.state.partition import FATES, Partition
 from pipeline.state.sections import encode_sections
-from pipeline.state.sources import SOURCES
+from pipeline.state.sources import PROFILES, SOURCES
 
-VERSION: Final = 2
+VERSION: Final = 3
 """
+2 had no rises in the partition's own record; its rows are today's.
+
 1 had the profile before the body, with its length in the header, and no sections; it did not say how many sources its
 positions are of, which were `SOURCES_1`; its lines were not JSON's text, and its actors' digests were XXH3.
 """
@@ -59,9 +61,10 @@ def header(version: int, sources: int) -> np.dtype[np.void]:
     )
 
 
-def meta(sources: int) -> Struct:
-    """Return the layout of a partition's own record, with the positions of so many sources."""
-    return Struct(f"<BxxBIq{sources}q{len(FATES)}q")
+def meta(version: int, sources: int) -> Struct:
+    """Return the layout of a partition's own record of some version, with the positions of so many sources."""
+    rises = 2 * PROFILES if version > 2 else 0
+    return Struct(f"<BxxBIq{sources}q{len(FATES)}q{rises}q")
 
 
 HEADER: Final = header(VERSION, len(SOURCES))
@@ -178,14 +181,15 @@ def _read_sparse(body: bytes, at: int, column: NDArray[np.generic]) -> int:
 
 
 def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
-    """Return the record of the partition itself: its time, its positions and the fates it has counted."""
-    value = meta(len(SOURCES)).pack(
+    """Return the record of the partition itself: its time, its positions, fates and the last rises of its logs."""
+    value = meta(VERSION, len(SOURCES)).pack(
         VERSION,
         len(SOURCES),
         generation,
         partition.as_of,
         *np.maximum(partition.positions, partition.counted).tolist(),
         *partition.fates.tolist(),
+        *partition.last_rises().ravel().tolist(),
     )
     return META_KEY, value
 
@@ -201,6 +205,8 @@ class Meta:
     positions: list[int]
     """By source; fewer than today's in a record of before one was added."""
     fates: list[int]
+    rises: NDArray[np.int64]
+    """[2, sources with ids], as `Partition.rises`; 0 in a record of before they were written."""
 
 
 def decode_meta(key: bytes, value: bytes) -> Meta:
@@ -211,12 +217,14 @@ def decode_meta(key: bytes, value: bytes) -> Meta:
         ContractError: It cannot be read.
         UnsupportedVersionError: A newer program wrote it.
     """
-    _, sources = check_version(key, value)
-    layout = meta(sources)
+    version, sources = check_version(key, value)
+    layout = meta(version, sources)
     if len(value) != layout.size:
         raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
     _, _, generation, as_of, *rest = layout.unpack(value)
-    return Meta(generation, as_of, rest[:sources], rest[sources:])
+    fates = sources + len(FATES)
+    rises = np.array(rest[fates:] or [0] * 2 * PROFILES, np.int64).reshape(2, PROFILES)
+    return Meta(generation, as_of, rest[:sources], rest[sources:fates], rises)
 
 
 def check_version(key: bytes, value: bytes) -> tuple[int, int]:

@@ -197,9 +197,9 @@ class IdHorizon:
         return repeated
 
     @property
-    def time(self) -> int:
-        """Return the greatest event time in the log, in seconds; 0 before the first record."""
-        return int(self._steps[1, -1]) if self._steps.shape[1] else 0
+    def last_rise(self) -> tuple[int, int]:
+        """Return from which offset on the log has its greatest event time, and that, in seconds; 0 before any."""
+        return (int(self._steps[0, -1]), int(self._steps[1, -1])) if self._steps.shape[1] else (0, 0)
 
     def take_out(self, position: int) -> HeldIds:
         """Return the ids that a record at `position` or after it may repeat."""

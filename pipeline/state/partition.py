@@ -123,7 +123,9 @@ class Partition:
         self.horizons = [
             IdHorizon(self.config.dedupe_seconds, max(1, self.config.dedupe_ids // 4)) for _ in range(PROFILES)
         ]
-        self._log_time = [0] * len(SOURCES)
+        self.rises = np.zeros((2, PROFILES), np.int64)
+        """By source, where the greatest event time of its log before a restart was first seen, and that time, s."""
+        self._log_time = [0] * PROFILES
         limit = self.config.record_limit
         self._engagements = {source: EventDecoder(Engagement, limit, kind) for source, kind in KIND_OF_SOURCE.items()}
         self._posts, self._profiles = EventDecoder(Post, limit), RecordDecoder(Profile, limit)
@@ -256,17 +258,27 @@ class Partition:
             source: One of the engagement topics or the posts.
             records: A run of it, below the position where the fold goes on.
         """
-        as_of = self.as_of
+        as_of, fates = self.as_of, self.fates.copy()
         decoder = self._engagements[source] if source < POSTS else self._posts
-        decoded = self._in_time(decoder.decode(records, []), [])
-        self.as_of = as_of
+        decoded = self._without_forgotten(source, self._in_time(decoder.decode(records, []), []))
+        decoded = decoded.take(np.flatnonzero(self._are_users(decoded.keys)))
+        self.as_of, self.fates = as_of, fates
+        since, time = self.rises[:, source].tolist()
+        if since <= records.first:
+            # In a log of old events the newest one may stand long before what is remembered.
+            self._log_time[source] = max(self._log_time[source], time)
         if len(decoded.places):
             self._repeated(source, decoded, decoded.times // 1000)
+
+    def last_rises(self) -> NDArray[np.int64]:
+        """Return `rises` as of now."""
+        now = np.array([horizon.last_rise for horizon in self.horizons], np.int64).T
+        return np.where(now[1] > self.rises[1], now, self.rises)
 
     def hold_ids(self, source: int, held: HeldIds, position: int) -> None:
         """Begin with ids that stood before `position` of a source, maybe in an earlier log."""
         self.horizons[source].put_in(held, position)
-        self._log_time[source] = self.horizons[source].time
+        _, self._log_time[source] = self.horizons[source].last_rise
 
     def _repeated(self, source: int, decoded: Scanned, seconds: NDArray[np.int64]) -> NDArray[np.bool_]:
         events = decoded.events
@@ -332,6 +344,13 @@ class Partition:
             detail = f"{key.decode()!r} is not network:native-id"
             refusals.append(decoded.records.refusal(place, "invalid_user", detail))
         return decoded.take(np.flatnonzero(rows >= 0)), rows[rows >= 0]
+
+    def _are_users(self, keys: Packed) -> NDArray[np.bool_]:
+        """Tell which keys were taken for users when they were folded."""
+        users = self.index.find(keys) >= 0
+        unknown = np.flatnonzero(~users)
+        users[unknown] = [is_user_id((key or b"").decode()) for key in keys.select(unknown)]
+        return users
 
     def add_rows(self, keys: Packed) -> NDArray[np.int64]:
         """Return the row of each of some user ids, [n]: a new one where there is none."""

@@ -97,6 +97,7 @@ class Restore:
         part.counted[:] = 0
         part.counted[: len(read.positions)] = read.positions
         part.fates[:] = read.fates
+        part.rises[:] = read.rises
 
     def _add_rows(self, keys: Packed, values: Packed) -> None:
         part, known = self.partition, len(self.partition)

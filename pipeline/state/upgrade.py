@@ -12,6 +12,9 @@ from pipeline.state.profiles import Profiles
 from pipeline.state.sections import HEAD
 from pipeline.state.sources import SOURCES
 
+_SAME_ROWS: Final = 2
+"""The first version with today's rows."""
+
 _SOURCES_AT: Final = 3
 """Where a row says of how many sources its positions are."""
 
@@ -26,7 +29,7 @@ def upgraded(keys: Packed, values: Packed) -> Packed:
     """
     first = values.buffer[values.starts]
     sources = values.buffer[np.minimum(values.starts + _SOURCES_AT, values.ends)]
-    if ((first == VERSION) & (sources == len(SOURCES)) & (values.lengths > _SOURCES_AT)).all():
+    if ((first >= _SAME_ROWS) & (first <= VERSION) & (sources == len(SOURCES)) & (values.lengths > _SOURCES_AT)).all():
         return values
     return Packed.of([_upgraded_row(key or b"", value or b"") for key, value in zip(keys, values, strict=True)])
 

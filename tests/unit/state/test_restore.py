@@ -12,7 +12,7 @@ from pipeline.state.codec import META_KEY, VERSION, encode_meta, encode_rows
 from pipeline.state.packed import Packed
 from pipeline.state.partition import FATES, SMALL_LIMIT, Partition
 from pipeline.state.restore import Restore
-from pipeline.state.sources import SOURCES
+from pipeline.state.sources import PROFILES, SOURCES
 from schemas import Tick
 from tests.unit.state.log import (
     DAY,
@@ -208,6 +208,51 @@ def test_a_repeated_id_is_found_across_a_crash() -> None:
     log.add(event)
     fold(log, back)
     assert columns(back) == columns(fold(log)[0])
+
+
+def recovered_with(log: Log, part: Partition, last: int) -> Partition:
+    """Restore a partition as a worker does that reads no more than the last ids of each source again."""
+    back = restored(changelog(part), part.positions, part.config)
+    for source in range(PROFILES):
+        end = int(part.positions[source])
+        back.remember(source, log.run(source, max(0, end - last), end))
+    return back
+
+
+def test_a_repeated_id_is_found_in_a_log_of_old_events() -> None:
+    """The newest event stands before all that is read again: how long ago an id was is told by it."""
+    newest, *old = engagement(id="x:now"), *[engagement(id=f"x:{n}", time=NOW - (20 - n) * DAY) for n in range(20)]
+    log = log_of(newest, *old)
+    part, _ = fold(log, Partition(0))
+    back = recovered_with(log, part, 10)
+    again = recovered_with(log, back, 10)
+    log.add(old[12])
+    for each in (part, back, again):
+        fold(log, each)
+        assert each.fates[FATES.index("duplicate")] == 1
+    assert columns(again) == columns(back) == columns(part)
+
+
+def test_the_last_rise_is_known_when_nothing_is_read_again() -> None:
+    """Retention took the log: the next owner knows its time all the same."""
+    part = folded(engagement(time=NOW - DAY), engagement(time=NOW), engagement(time=NOW - HOUR))
+    back = restored(changelog(part), part.positions)
+    assert back.last_rises().tolist() == part.last_rises().tolist()
+    assert part.last_rises()[:, 0].tolist() == [1, NOW // 1000]
+
+
+def test_the_id_of_a_refused_record_is_not_remembered() -> None:
+    """It counted for nobody, before the crash and after it."""
+    log = Log()
+    log.add(engagement(target="nobody", id="x:1"))
+    part, refusals = fold(log)
+    assert [refusal.reason for refusal in refusals] == ["invalid_user"]
+    back = recovered_with(log, part, 10)
+    log.add(engagement(id="x:1"))
+    fold(log, part)
+    fold(log, back)
+    assert columns(back) == columns(part)
+    assert back.fates.tolist() == part.fates.tolist()
 
 
 def test_an_empty_changelog_leaves_an_empty_partition() -> None:
