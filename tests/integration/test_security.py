@@ -1,14 +1,20 @@
 """Kafka with a password, with and without TLS: every role gets in, and a wrong password is told in one line."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from pydantic import SecretStr
 
+from pipeline.control import follower
+from pipeline.control.table import ControlTable
+from pipeline.errors import BrokerRefusesError
 from pipeline.local.guard import Guard
 from pipeline.lookup import keys
 from pipeline.settings import Settings
+from pipeline.topics import ensure_topics
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
 from tests.support.kafka import PASSWORD, USER, Kafka
@@ -89,6 +95,31 @@ def test_the_doctor_tells_of_a_wrong_password(secured: Cluster) -> None:
     assert ended(doctor) == 1
     assert f"does not accept the password of '{USER}'" in doctor.output()
     assert "Traceback" not in doctor.output()
+
+
+@pytest.mark.parametrize("secured", ["SASL_PLAINTEXT"], indirect=True)
+async def test_who_follows_decisions_goes_on_when_the_password_is_right_again(
+    secured: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lookup service answers without Kafka, and must not be deaf from then on."""
+    settings = secured.settings.model_copy(update={"sasl_password": SecretStr("not-the-password")})
+    refused = asyncio.Event()
+
+    async def ensure_topics_or_tell(asked: Settings) -> None:
+        try:
+            await ensure_topics(asked)
+        except BrokerRefusesError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(follower, "ensure_topics", ensure_topics_or_tell)
+    following = follower.Follower(settings, ControlTable())
+    task = asyncio.create_task(following.run())
+    async with asyncio.timeout(60):
+        await refused.wait()
+        monkeypatch.setattr(following, "_settings", secured.settings)
+        await following.completed.wait()
+    task.cancel()
 
 
 @pytest.mark.parametrize("secured", ["SASL_SSL"], indirect=True)
