@@ -13,6 +13,7 @@ import redis
 from pipeline.lookup import keys
 from pipeline.replay import run as fold_the_log
 from pipeline.replay_report import Report
+from schemas import Engagement
 from tests.support.cluster import Cluster, Logged, Role
 from tests.support.eventually import eventually
 from tests.support.history import contradictions, counted, doubled, held_by_reader, lost, went_back
@@ -107,11 +108,15 @@ class Trial:
         if self.sink is not None:
             self._probe()
 
+    def publish(self, events: Sequence[Engagement]) -> None:
+        """Publish events beside the traffic, or without any, and return when they are acknowledged."""
+        asyncio.run(publish(self.cluster.settings, events))
+        self.ledger.acknowledge(events)
+
     def _probe(self) -> None:
         """With all faults over, a fresh event gets through."""
         event = self.ledger.probe()
-        asyncio.run(publish(self.cluster.settings, [event]))
-        self.ledger.acknowledge([event])
+        self.publish([event])
         with redis.Redis.from_url(self.cluster.settings.redis) as held:
             key = keys.user(event.target)
             eventually(lambda: held.exists(key) == 1, PROBE_S, f"{event.target} has a score")

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final
@@ -54,6 +55,7 @@ class Ledger:
         self._weights = list(itertools.accumulate(_weights(users, hot)))
         self._recent: deque[Engagement] = deque(maxlen=_REMEMBERED)
         self._acknowledged: dict[tuple[str, bool], Engagement] = {}
+        self._lock = threading.Lock()
         self.records = 0
         """Records acknowledged, repeated ones included."""
 
@@ -61,6 +63,11 @@ class Ledger:
         """Return events to publish."""
         now = self._clock()
         return [self._next(now) for _ in range(count)]
+
+    def one_each(self) -> list[Engagement]:
+        """Return an event for every user."""
+        now = self._clock()
+        return [self._new(now, user) for user in self._users]
 
     def probe(self) -> Engagement:
         """Return an event for a user that had none: its first document waits for nothing."""
@@ -75,21 +82,21 @@ class Ledger:
             taken = self._random.choice(self._recent)
             fields = {name: getattr(taken, name) for name in taken.__struct_fields__}
             return Engagement(**{**fields, "undo": True})
-        return self._new(now)
+        return self._new(now, self._random.choices(self._users, cum_weights=self._weights)[0])
 
-    def _new(self, now: int) -> Engagement:
+    def _new(self, now: int, target: str) -> Engagement:
         number = next(self._numbers)
-        target = self._random.choices(self._users, cum_weights=self._weights)[0]
         actor = f"n:actor{self._random.randrange(5_000)}"
         event = Engagement(f"n:{number}", self._random.choice(KINDS), "n", actor, target, now)
         self._recent.append(event)
         return event
 
     def acknowledge(self, events: Sequence[Engagement]) -> None:
-        """Note that the broker has them: each must now be counted once."""
-        self.records += len(events)
-        for event in events:
-            self._acknowledged[event.id, event.undo] = event
+        """Note that the broker has them: each must now be counted once. Traffic and a test may do so at once."""
+        with self._lock:
+            self.records += len(events)
+            for event in events:
+                self._acknowledged[event.id, event.undo] = event
 
     def newest(self, count: int) -> list[Engagement]:
         """Return the newest events acknowledged."""

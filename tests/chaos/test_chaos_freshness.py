@@ -1,0 +1,140 @@
+"""Soon after a fault the pipeline is as fresh as before: no lag, and news are in the API within seconds (G5)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.chaos.trial import RATE, Trial
+from tests.support.cluster import Role, Valkey
+from tests.support.eventually import eventually
+from tests.support.kafka import Kafka
+from tests.support.observed import metrics, received_by_all
+
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.timeout(400)]
+
+LAG_S: Final = 30.0
+"""What is promised: from a fault's end until nothing waits."""
+
+NEWS_S: Final = 5.0
+"""What is promised: from an event's acknowledgement until the API has it."""
+
+PROBES: Final = 5
+
+
+class Freshness:
+    """A whole pipeline under traffic, and the question how fresh it is."""
+
+    def __init__(self, trial: Trial, *, supervised: bool = False) -> None:
+        self.trial = trial
+        self._supervised = supervised
+        trial.store()
+        self.serve = trial.cluster.start("serve").wait_ready()
+        self.workers: list[Role] = []
+
+    def start(self) -> Role:
+        """Start a worker and wait until it folds."""
+        worker = self.trial.worker()
+        self.workers.append(worker)
+        self.trial.wait_until_it_folds(worker)
+        return worker
+
+    def kill(self, worker: Role) -> None:
+        """SIGKILL a worker."""
+        self.workers.remove(worker)
+        self.trial.kill(worker)
+
+    def _waiting(self) -> int:
+        for place, worker in enumerate(self.workers):
+            if self._supervised and not worker.is_running():
+                self.trial.nemesis.note(f"{worker.name} had ended with status {worker.child.status()}")
+                self.workers[place] = self.trial.worker()
+        return self.trial.ledger.records - received_by_all(map(metrics, self.workers))
+
+    def is_back(self) -> None:
+        """With the fault over: nothing waits, and from then on news come at once."""
+        began = time.monotonic()
+        # Between two rounds, and two readings of ours, some traffic always waits.
+        eventually(lambda: self._waiting() < RATE // 2, LAG_S, "the lag is back to 0")
+        lag_s, news_s = time.monotonic() - began, 0.0
+        with httpx.Client(base_url=self.serve.url, timeout=NEWS_S) as client:
+            for _ in range(PROBES):
+                event = self.trial.ledger.probe()
+                self.trial.publish([event])
+                told = time.monotonic()
+                path = f"/v1/users/{event.target}"
+                eventually(lambda: client.get(path).status_code == 200, NEWS_S, f"the API has {event.target}")  # noqa: B023
+                news_s = max(news_s, time.monotonic() - told)
+        print(f"lag 0 after {lag_s:.1f} s, news within {news_s:.1f} s")
+
+
+@contextmanager
+def fresh(trial: Trial, *, supervised: bool = False) -> Iterator[Freshness]:
+    """Run a pipeline under traffic, its workers supervised or not; in the end each event was counted once."""
+    freshness = Freshness(trial, supervised=supervised)
+    with trial.load():
+        yield freshness
+    trial.settle(freshness.workers)
+    trial.check()
+
+
+def test_a_killed_worker_is_caught_up_with(trial: Trial) -> None:
+    """It is started again at once, as a supervisor does."""
+    with fresh(trial) as freshness:
+        worker = freshness.start()
+        for _ in range(2):
+            freshness.kill(worker)
+            worker = trial.worker()
+            freshness.workers.append(worker)
+            freshness.is_back()
+
+
+def test_the_other_worker_takes_over(trial: Trial) -> None:
+    """Nobody starts another one."""
+    with fresh(trial) as freshness:
+        freshness.start()
+        freshness.kill(freshness.start())
+        freshness.is_back()
+
+
+def test_a_killed_sink_is_caught_up_with(trial: Trial) -> None:
+    """It goes on from its place in Redis."""
+    with fresh(trial) as freshness:
+        freshness.start()
+        assert trial.sink is not None
+        assert trial.sink.kill() == -9
+        trial.nemesis.note("SIGKILL of the sink")
+        trial.store()
+        freshness.is_back()
+
+
+def test_an_emptied_redis_does_not_hold_up_news(trial: Trial, own_valkey: Valkey) -> None:
+    """It is filled again beside the traffic."""
+    trial.cluster.settings = trial.cluster.settings.model_copy(update={"redis": own_valkey.url})
+    with fresh(trial) as freshness:
+        freshness.start()
+        assert own_valkey.kill() == -9
+        trial.nemesis.note("SIGKILL of Valkey")
+        own_valkey.start()
+        freshness.is_back()
+
+
+@pytest.mark.kafka
+def test_a_killed_worker_on_kafka_is_caught_up_with(kafka_trial: Trial) -> None:
+    """The same with idempotent producers."""
+    test_a_killed_worker_is_caught_up_with(kafka_trial)
+
+
+@pytest.mark.kafka
+def test_a_killed_broker_is_caught_up_with(own_kafka_trial: Trial, own_kafka: Kafka) -> None:
+    """Agents and workers wait for its return; a worker that gave up is started again."""
+    trial = own_kafka_trial
+    with fresh(trial, supervised=True) as freshness:
+        freshness.start()
+        assert own_kafka.kill() == -9
+        trial.nemesis.note("SIGKILL of the broker")
+        own_kafka.start()
+        freshness.is_back()
