@@ -13,6 +13,7 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.lookup import keys
 from pipeline.lookup.connection import redacted
 from pipeline.pending import Newer
+from schemas import ScoreDocument
 
 PATIENCE_S: Final = 30.0
 """A sink that runs has written within this time what the topic had; of one that does not, the differences tell."""
@@ -25,6 +26,7 @@ class _Version(msgspec.Struct):
 
 
 _VERSION: Final = msgspec.json.Decoder(_Version)
+_DOCUMENT: Final = msgspec.json.Decoder(ScoreDocument)
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Stored:
 
     async def compare(self, scores: TopicPartition, end: int, newest: Mapping[bytes, bytes]) -> Comparison:
         """
-        Compare Redis with the newest documents of a partition, byte for byte.
+        Compare Redis with the newest documents of a partition, byte for byte but for what tells when they were sent.
 
         Traffic goes on meanwhile: Redis is asked when the sink has written what the topic had, and a document of a
         higher version may have come later.
@@ -68,7 +70,7 @@ class Stored:
                 chunk = users[start : start + _AT_ONCE]
                 held = await self._redis.mget([b"clout:user:" + user for user in chunk])
                 for user, value in zip(chunk, held, strict=True):
-                    if value == newest[user]:
+                    if value == newest[user] or _is_sent_again(value, newest[user]):
                         continue
                     if isinstance(value, bytes) and (version := _version(value)) > _version(newest[user]):
                         found.newer[user.decode()] = Newer(version, value)
@@ -88,6 +90,16 @@ class Stored:
     async def close(self) -> None:
         """Let the connection go."""
         await self._redis.aclose()
+
+
+def _is_sent_again(held: object, newest: bytes) -> bool:
+    """Tell whether two documents are one: after a crash some are sent again, and Redis keeps the first of a version."""
+    try:
+        first, last = (_DOCUMENT.decode(each) for each in (held, newest) if isinstance(each, bytes))
+    except (ValueError, msgspec.MsgspecError):
+        return False
+    # When it was sent, and after which one, is all that differs.
+    return msgspec.structs.replace(first, time=last.time, previous=last.previous) == last
 
 
 def _version(document: bytes) -> int:

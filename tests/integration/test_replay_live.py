@@ -21,6 +21,7 @@ from pipeline.replay_report import Report
 from pipeline.settings import Settings
 from pipeline.stored import Comparison, Stored
 from pipeline.topics import ensure_topics
+from schemas import ScoreDocument
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
@@ -64,6 +65,16 @@ async def test_a_newer_document_is_looked_into(store: Redis, redis_url: str) -> 
     found = await compared(redis_url, dict.fromkeys([*held, b"n:missing"], document(5)))
     assert found.newer == {"n:newer": Newer(6, document(6))}
     assert [text.split(": Redis holds")[0] for text in found.differences] == ["n:other", "n:older", "n:missing"]
+
+
+async def test_a_document_that_was_sent_twice_is_one(store: Redis, redis_url: str) -> None:
+    """After a crash the next owner sends some again, of the same version; Redis keeps the first."""
+    first = msgspec.json.decode(document(5), type=ScoreDocument)
+    again = msgspec.structs.replace(first, time=first.time + 1_000, previous=first.score)
+    other = msgspec.structs.replace(again, score=30.0)
+    await store.mset({"clout:user:n:a": document(5), "clout:user:n:b": document(5)})
+    found = await compared(redis_url, {b"n:a": msgspec.json.encode(again), b"n:b": msgspec.json.encode(other)})
+    assert [text.split(": Redis holds")[0] for text in found.differences] == ["n:b"]
 
 
 async def test_what_is_no_document_is_a_difference(store: Redis, redis_url: str) -> None:
