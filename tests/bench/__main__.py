@@ -15,7 +15,7 @@ from tests.bench.fold import EVENTS, RUNS, FoldBench, Run
 from tests.support.cluster import Broker, Cluster
 
 BUILD = Path(__file__).parents[2] / "build"
-PARTS = ("fold", "sink", "latency", "alerts", "http", "recovery", "jetstream", "export")
+PARTS = ("fold", "workers", "sink", "latency", "alerts", "http", "recovery", "jetstream", "export")
 
 
 def main() -> None:
@@ -33,6 +33,10 @@ def main() -> None:
         guard = Guard()
         if options.only in (None, "fold"):
             results["fold"] = fold(guard, directory, options.events, options.runs)
+        if options.only in (None, "workers"):
+            from tests.bench.workers import workers
+
+            results["workers"] = workers(guard, directory, options.events)
         if options.only in (None, "sink"):
             from tests.bench.sink import sink
 

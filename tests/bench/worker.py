@@ -1,22 +1,27 @@
 """
 Our worker under a group of its own, so that each run folds the topics from the beginning.
 
-Run as `python -m tests.bench.worker NAME`.
+Run as `python -m tests.bench.worker NAME [FILE]`: with a file it joins and recovers, but fetches nothing before that
+exists.
 """
 
 import asyncio
 import sys
 import time
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import uvloop
 from faust import Worker
+from faust.types import TP
 
 from pipeline.logs import configure
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
 from pipeline.streams import engagement
 from pipeline.streams.app import create_app
+from pipeline.streams.inbox import Inbox
 from pipeline.streams.table import EngagementTable
 from tests.bench.process import usage
 
@@ -33,8 +38,20 @@ def mark_first_fold() -> None:
     engagement.fold = first
 
 
+def wait_for(gate: Path) -> None:
+    """Fetch nothing before a file exists."""
+    want = Inbox.want
+
+    def want_behind(inbox: Inbox, partitions: Collection[TP]) -> None:
+        want(inbox, partitions if gate.exists() else ())
+
+    Inbox.want = want_behind  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     mark_first_fold()
+    if len(sys.argv) > 2:
+        wait_for(Path(sys.argv[2]))
     uvloop.install()
     settings = get_settings()
     configure(settings)
