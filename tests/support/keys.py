@@ -10,6 +10,7 @@ import httpx
 
 from pipeline.control.keytext import KeyText, new_key
 from pipeline.control.writer import ControlWriter
+from pipeline.errors import BrokerUnavailableError
 from pipeline.settings import Settings
 from schemas import ApiKey, Control, KeySecret, Scope
 from tests.support.cluster import Role
@@ -20,17 +21,22 @@ _UNKNOWN: Final = {401, 503}
 
 
 def write_control(settings: Settings, *records: Control, deleted: tuple[str, ...] = ()) -> None:
-    """Write control records, then tombstones."""
+    """Write control records, then tombstones; again where the broker is slow to answer, which changes nothing."""
 
-    async def write() -> None:
+    async def write() -> bool:
         writer = ControlWriter(settings)
-        for record in records:
-            await writer.put(record)
-        for record_id in deleted:
-            await writer.delete(record_id)
-        await writer.close()
+        try:
+            for record in records:
+                await writer.put(record)
+            for record_id in deleted:
+                await writer.delete(record_id)
+        except BrokerUnavailableError:
+            return False
+        finally:
+            await writer.close()
+        return True
 
-    asyncio.run(write())
+    eventually(lambda: asyncio.run(write()), 60, "the control records are written")
 
 
 def make_key(*scopes: Scope, text: KeyText | None = None, **changes: Any) -> tuple[KeyText, ApiKey]:
