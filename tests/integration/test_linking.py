@@ -60,6 +60,11 @@ class Reader:
         document = self.document(user)
         return document["engagement"]["90d"]["likes"] if document else None
 
+    def counts(self, user: str) -> set[int]:
+        """Return the different counts of the kinds, of 90 days."""
+        document = self.document(user)
+        return set(document["engagement"]["90d"].values()) if document else set()
+
     def person(self, account: str) -> str | None:
         """Return the person of an account, if its document and its key agree on it."""
         named, key = self.document(account).get("person"), self.redis.get(f"clout:identity:{account}")
@@ -80,7 +85,7 @@ def test_accounts_are_linked_changed_and_unlinked(cluster: Cluster) -> None:
     cluster.start("sink")
     reader = Reader(cluster.settings.redis)
     asyncio.run(publish(cluster.settings, list(engagements())))
-    eventually(lambda: [reader.likes(user) for user in ACCOUNTS] == [5, 3, 2], 60, "all are counted")
+    eventually(lambda: [reader.counts(user) for user in ACCOUNTS] == [{5}, {3}, {2}], 60, "all kinds are counted")
     alone = reader.document("mastodon:b")["score"]
     assert "person" not in reader.document("mastodon:b")
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def start(up: Cluster, **changes: str) -> Logged:
     return process
 
 
-def said(process: Logged, text: str, deadline_s: float = 60) -> None:
+def said(process: Logged, text: str, deadline_s: float = 120) -> None:
     """Wait until a process has said something."""
 
     def written() -> bool:
@@ -82,11 +83,20 @@ def found(settings: Settings) -> Counts:
     return counted(held_by_reader(asyncio.run(read_scores(settings))).values())
 
 
+def scores(settings: Settings) -> dict[str, float]:
+    """Return the newest score of each user in the log."""
+    held = held_by_reader(asyncio.run(read_scores(settings)))
+    return {user: document.score for user, document in held.items()}
+
+
 def leaders(settings: Settings) -> dict[str, float]:
-    """Return the scores of the leaderboard."""
+    """Return the scores of the leaderboard; none while the service cannot tell."""
     url = f"http://127.0.0.1:{settings.port}/v1/leaderboard?limit=50"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return {entry["document"]["user"]: entry["score"] for entry in json.load(answer)["leaders"]}
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return {entry["document"]["user"]: entry["score"] for entry in json.load(answer)["leaders"]}
+    except urllib.error.HTTPError:
+        return {}
 
 
 def publish(settings: Settings, events: list[Engagement]) -> None:
@@ -102,6 +112,7 @@ def publish(settings: Settings, events: list[Engagement]) -> None:
     asyncio.run(send())
 
 
+@pytest.mark.timeout(400)
 def test_a_stop_and_a_start_lose_nothing(up: Cluster) -> None:
     """The same leaderboard; what repeats is known; new events count on; the oracle agrees."""
     settings, ledger = up.settings, Ledger(11, users=40)
@@ -109,19 +120,20 @@ def test_a_stop_and_a_start_lose_nothing(up: Cluster) -> None:
     with Load(settings, ledger, 1_000):
         eventually(lambda: ledger.records > 2_000, 60, "events flow")
     eventually(lambda: found(settings) == ledger.expected(), 60, "all are counted")
-    eventually(lambda: len(leaders(settings)) == len(ledger.expected()), 60, "all are on the leaderboard")
+    # Small moves of a score alone are held back for up to 30 s.
+    eventually(lambda: leaders(settings) == pytest.approx(scores(settings)), 120, "the leaderboard has the last scores")
     before = leaders(settings)
+    assert before.keys() == ledger.expected().keys()
     ends(first)
 
     second = start(up, CLOUT_BROKER_MEMORY_MB="1024")
-    eventually(lambda: len(leaders(settings)) == len(before), 60, "the leaderboard is there again")
-    assert leaders(settings) == pytest.approx(before, abs=0.11)
+    eventually(lambda: leaders(settings) == pytest.approx(before, abs=0.11), 60, "the leaderboard is there again")
     publish(settings, ledger.newest(300))
     with Load(settings, ledger, 1_000):
         eventually(lambda: ledger.records > 3_000, 60, "events flow")
     eventually(lambda: found(settings) == ledger.expected(), 60, "each is counted once")
     oracle = up.run("replay", "--check")
-    eventually(lambda: not oracle.is_running(), 60, "the oracle ends")
+    eventually(lambda: not oracle.is_running(), 150, "the oracle ends")
     assert oracle.child.status() == 0, oracle.output()
     assert "duplicate 300," in oracle.output()
     ends(second)
@@ -133,14 +145,14 @@ def test_a_broker_that_holds_too_much_begins_anew(up: Cluster) -> None:
     settings, ledger = up.settings, Ledger(12, users=40)
     process = start(up)
     with Load(settings, ledger, 4_000):
-        said(process, "it begins anew from a snapshot", 120)
-    said(process, "| going on", 60)
+        said(process, "it begins anew from a snapshot")
+    said(process, "| going on")
     eventually(lambda: found(settings) == ledger.expected(), 60, "all are counted")
     before = ledger.records
     with Load(settings, ledger, 500):
         eventually(lambda: ledger.records > before + 500, 60, "events flow")
     eventually(lambda: found(settings) == ledger.expected(), 60, "events count on")
-    assert len(leaders(settings)) == len(ledger.expected())
+    eventually(lambda: len(leaders(settings)) == len(ledger.expected()), 60, "all are on the leaderboard")
     ends(process, 10)
 
 

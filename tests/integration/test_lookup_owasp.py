@@ -17,6 +17,7 @@ import pytest
 from pipeline.settings import Settings
 from tests.integration.test_lookup_api import problem, store
 from tests.support.cluster import Cluster, Role
+from tests.support.eventually import eventually
 from tests.support.keys import client_with, create_key
 from tests.unit.lookup.documents import details_bytes, score_bytes
 
@@ -63,8 +64,10 @@ def test_api1_private_things_belong_to_a_key(serve: Role, settings: Settings) ->
     with client_of(serve, settings, "read") as owner, client_of(serve, settings, "admin") as other:
         subscription = owner.post("/v1/subscriptions", json=SUBSCRIPTION).json()["subscription"]["id"]
         assert owner.put("/v1/alerts/rules/mine", json=RULE).status_code == 200
-        until = time.time_ns() // 1_000_000 + 60_000
+        until = time.time_ns() // 1_000_000 + 600_000
         silence = owner.post("/v1/alerts/silences", json={"until": until}).json()["id"]
+        for path in ("subscriptions", "alerts/rules", "alerts/silences"):
+            eventually(lambda path=path: any(owner.get(f"/v1/{path}").json().values()), 60, f"{path} has it")  # type: ignore[misc]
         for name in (subscription, subscription.partition(":")[2]):
             problem(other.get(f"/v1/subscriptions/{name}/deliveries"), 404)
             problem(other.post(f"/v1/subscriptions/{name}/test"), 404)

@@ -63,7 +63,7 @@ def test_what_retention_removed_holds_nothing_up(kafka_cluster: Cluster) -> None
     wait_for_rest([worker], first.total())
     assert scored(settings) == first
     assert "records were removed before they were read" in worker.output()
-    assert worker.stop(10) == 0
+    assert worker.stop() == 0
 
     asyncio.run(publish(settings, ledger.issue(EVENTS)))
     asyncio.run(trim(settings))
@@ -72,4 +72,4 @@ def test_what_retention_removed_holds_nothing_up(kafka_cluster: Cluster) -> None
     worker = kafka_cluster.start("worker").wait_ready()
     wait_for_rest([worker], first.total() + second.total())
     assert scored(settings) == first + second
-    assert worker.stop(10) == 0
+    assert worker.stop() == 0
