@@ -9,7 +9,7 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from pipeline.kafka import client_options
 from tests.chaos.trial import Trial
 
-pytestmark = [pytest.mark.integration, pytest.mark.kafka]
+pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.timeout(400)]
 
 
 async def delete_group(trial: Trial) -> None:

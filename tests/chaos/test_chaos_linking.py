@@ -14,7 +14,7 @@ from tests.support.nemesis import Nemesis
 from tests.support.observed import wait_for_rest
 from tests.support.topics import read_topic
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 USERS: Final = 60
 """Few, so that they are linked in chains and circles, too."""

@@ -15,7 +15,7 @@ from tests.support.load import Load
 from tests.support.observed import count_records
 from tests.support.proxy import ANSWERS, Proxy
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 def slow(trial: Trial, proxy: Proxy) -> None:

@@ -49,7 +49,7 @@ def equals_the_log(trial: Trial) -> None:
         last = report()
         return not last
 
-    eventually(is_clean, 30, "Redis equals the log")
+    eventually(is_clean, 150, "Redis equals the log")
     trial.check()
 
 

@@ -1,7 +1,9 @@
 """The agent `nostr`, run by its command against local relays."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -111,7 +113,7 @@ async def test_a_killed_agent_loses_and_doubles_nothing(cluster: Cluster, relays
             expected.add((f"{person.user}/{like['id']}", False))
             await relay.say(like)
             if number == 100:
-                await eventually_async(lambda: begun(cluster), 30, "something was published")
+                await eventually_async(lambda: begun(cluster), 60, "something was published")
                 agent.kill()
     agent = start(cluster, relays)
     events = await logged(cluster, expected)
@@ -133,6 +135,13 @@ async def test_follow_lists_are_compared_across_a_kill(cluster: Cluster, relays:
     await relays[0].say(ADA.event(3, now + 10, [["p", BOB.pubkey], ["p", CAT.pubkey]]))
     followed = (f"{ADA.user}/follow/{CAT.pubkey}/{now + 10}", False)
     await logged(cluster, {followed})
+
+    async def kept() -> bool:
+        path = cluster.settings.data_dir / "memory" / "nostr-follows.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as lists:
+            return any(CAT.pubkey.encode() in value for (value,) in lists.execute("SELECT value FROM entries"))
+
+    await eventually_async(kept, 60, "the list is on disk")
     agent.kill()
     agent = start(cluster, relays)
     await listening(relays, 2)

@@ -119,7 +119,7 @@ def test_without_the_broker_a_network_is_asked_to_come_again(own_cluster: Cluste
     own_broker.freeze()
     assert hub.star(2).status_code == 503
     own_broker.thaw()
-    assert hub.star(2).status_code == 200
+    eventually(lambda: hub.star(2).status_code == 200, 60, "it is stored")
     assert hub.agent.stop() == 0
     hub.client.close()
 

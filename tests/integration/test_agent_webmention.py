@@ -1,6 +1,8 @@
 """The agent `webmention`, run by its command: other sites tell that they link to ours, some of them truly."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx
@@ -50,9 +52,16 @@ class Site:
         metrics = httpx.get(f"http://127.0.0.1:{self._cluster.settings.agent_port}/metrics", timeout=60).text
         return f'clout_agent_received_total{{agent="webmention"}} {float(self.sent)}' in metrics
 
+    def waits(self) -> int:
+        """Return how many are on disk that have not been looked at; they go once the broker has what they said."""
+        path = self._cluster.settings.data_dir / "memory" / "webmention-ledger.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+            return int(ledger.execute("SELECT count(*) FROM waiting WHERE tries = 0").fetchone()[0])
+
     def settle(self) -> None:
-        """Wait until what was sent since the start has been looked at."""
-        eventually(self.looked, 60, f"the agent has looked at {self.sent}; its log is {self.agent.log}")
+        """Wait until what was sent since the start has been looked at, and what came of it is on disk."""
+        done = f"the agent has looked at {self.sent}; its log is {self.agent.log}"
+        eventually(lambda: self.looked() and not self.waits(), 120, done)
 
 
 @pytest.fixture
@@ -78,7 +87,8 @@ async def logged(cluster: Cluster, count: int) -> list[Engagement]:
     async def there() -> bool:
         return len({(event.id, event.undo) for event in await all_engagements(cluster.settings)}) >= count
 
-    await eventually_async(there, 60, f"{count} engagements are in the log")
+    # A source that was slow is asked again after a minute.
+    await eventually_async(there, 120, f"{count} engagements are in the log")
     events = {(event.id, event.undo): event for event in await all_engagements(cluster.settings)}
     assert len(events) == count
     return list(events.values())

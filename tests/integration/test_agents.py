@@ -35,6 +35,12 @@ from tests.unit.agents.samples import HIGGS, JETSTREAM, like, needs_data
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stamps wait for Redis for as long as a slow machine needs."""
+    monkeypatch.setattr("agents.actors._TIMEOUT_S", 30.0)
+
+
 def runner(agent: Replay | Synthetic, settings: Settings, cursor: CursorFile | None = None) -> Runner:
     """Return a runner as the commands make it."""
     return Runner(agent, settings, Publisher(settings), Stamper(RedisActors(settings)), cursor=cursor)

@@ -13,6 +13,12 @@ from tests.support.ports import free_port
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers have the time that a slow machine needs."""
+    monkeypatch.setattr("pipeline.doctor._PATIENCE_S", 60.0)
+
+
 def findings(settings: Settings) -> dict[str, list[Finding]]:
     """Return what is found, by subject."""
     found: dict[str, list[Finding]] = {}

@@ -299,12 +299,17 @@ def test_a_closed_service_wants_a_good_key_in_the_query(
         for method in ("klout", "users/show", "users/topics", "soi/influenced_by", "soi/influencer_of"):
             answer = client.post(f"/1/{method}.json", data={"key": good, "users": '["ann"]'})
             assert (answer.status_code, answer.json()["status"]) == (200, 200)
-        answers = [client.get(path, params={"key": slow}) for _ in range(6)]
-        over = [answer for answer in answers if answer.status_code != 200]
-        assert len(over) >= 3
-        failure(over[0], 403)
-        assert over[0].headers["x-mashery-error-code"] == "ERR_403_DEVELOPER_OVER_QPS"
-        assert int(over[0].headers["retry-after"]) >= 1
+        name = "x-mashery-error-code"
+
+        def over() -> list[httpx.Response]:
+            # Nobody is limited while Redis does not answer for a tenth of a second.
+            answers = [client.get(path, params={"key": slow}) for _ in range(6)]
+            limited = [answer for answer in answers if answer.headers.get(name) == "ERR_403_DEVELOPER_OVER_QPS"]
+            return limited if len(limited) >= 3 else []
+
+        refused = eventually(over, 60, "most are over the limit")[0]
+        failure(refused, 403)
+        assert int(refused.headers["retry-after"]) >= 1
 
 
 def test_while_redis_is_away_the_answer_is_503(own_cluster: Cluster, own_valkey: Valkey) -> None:

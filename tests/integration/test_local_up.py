@@ -64,8 +64,8 @@ def test_the_demo_shows_a_leaderboard_and_leaves_nothing_behind(up: Cluster, num
     """From nothing to a leaderboard, and back to nothing."""
     process = up.run("up", "--demo")
     try:
-        wait_for(process, "| ready after", 60)
-        wait_for(process, "engagers", 60)
+        wait_for(process, "| ready after", 120)
+        wait_for(process, "engagers", 120)
         with urllib.request.urlopen(f"http://127.0.0.1:{up.settings.port}/v1/leaderboard", timeout=60) as answer:
             assert answer.status == 200
         children = descendants(process.pid)
@@ -81,7 +81,7 @@ def test_nothing_survives_when_it_is_killed(up: Cluster) -> None:
     """After SIGKILL of `clout up`, its guard ends the rest."""
     process = up.run("up")
     try:
-        wait_for(process, "| ready after", 60)
+        wait_for(process, "| ready after", 120)
         children = descendants(process.pid)
         process.kill()
         eventually(lambda: not any(map(is_alive, children)), 60, "no process is left")
@@ -96,7 +96,7 @@ def test_servers_that_are_named_are_used(cluster: Cluster) -> None:
     }
     arguments = ("--broker", cluster.settings.broker, "--redis", cluster.settings.redis)
     process = cluster.run("up", *arguments, CLOUT_EMBEDDED="true", **ports)
-    wait_for(process, "| ready after", 60)
+    wait_for(process, "| ready after", 120)
     assert "starting worker, sink, alerter, serve" in process.output()
     assert process.stop() == 0
 

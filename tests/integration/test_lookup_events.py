@@ -1,6 +1,7 @@
 """Events by HTTP: through the service, the broker and the worker to a score."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -71,18 +72,29 @@ def test_events_become_a_score(cluster: Cluster, client: httpx.Client) -> None:
 def test_an_undo_repeats_the_stamps_whichever_process_gets_it(cluster: Cluster, settings: Settings) -> None:
     """Also after a restart, and when it is sent again: what the fold counted is what it takes back."""
     key = create_key(settings, "ingest")
-    first = cluster.start("serve").wait_ready()
-    with client_with(key, first) as client:
-        assert client.post("/v1/events", json=[event(1, tags=["art"]), event(2)]).status_code == 202
-    assert first.stop() == 0
-    with client_with(key, cluster.start("serve").wait_ready()) as client:
-        later = time.time_ns() // 1_000_000 + 1_000
-        for _ in range(2):
-            assert client.post("/v1/events", json=event(1, undo=True, time=later)).status_code == 202
-    (done, undone, again) = [each for each in asyncio.run(all_engagements(settings)) if each.id == "x:1"]
-    assert done.actor_since is not None
-    assert done.actor_nth is not None
-    assert undone == again == msgspec.structs.replace(done, undo=True)
+    numbers = itertools.count(1)
+
+    def repeats() -> bool:
+        number = next(numbers)
+        first = cluster.start("serve").wait_ready()
+        with client_with(key, first) as client:
+            assert client.post("/v1/events", json=[event(number, tags=["art"]), event(-number)]).status_code == 202
+        assert first.stop() == 0
+        second = cluster.start("serve").wait_ready()
+        with client_with(key, second) as client:
+            later = time.time_ns() // 1_000_000 + 1_000
+            for _ in range(2):
+                assert client.post("/v1/events", json=event(number, undo=True, time=later)).status_code == 202
+        if "go out without" in first.output() + second.output():
+            return False  # Redis was slow, and they say so
+        events = asyncio.run(all_engagements(settings))
+        (done, undone, again) = [each for each in events if each.id == f"x:{number}"]
+        assert done.actor_since is not None
+        assert done.actor_nth is not None
+        assert undone == again == msgspec.structs.replace(done, undo=True)
+        return True
+
+    eventually(repeats, 60, "it repeats the stamps")
 
 
 def test_bad_events_are_problems_that_name_the_field(client: httpx.Client, settings: Settings, serve: Role) -> None:
@@ -109,11 +121,16 @@ def test_a_key_has_a_limit_of_events(cluster: Cluster, settings: Settings) -> No
     with client_with(create_key(settings, "ingest"), serve) as client:
         problem(client.post("/v1/events", json=[event(number) for number in range(21)]), 400, "body")
         assert client.post("/v1/events", json=[event(number) for number in range(20)]).json()["accepted"] == 20
-        # Not the first, where two seconds have passed since on a busy machine.
-        answers = [client.post("/v1/events", json=[event(number) for number in range(20)]) for _ in range(5)]
-        refused = next(answer for answer in answers if answer.status_code != 202)
-        problem(refused, 429)
-        assert int(refused.headers["retry-after"]) in (1, 2)
+
+        def refused() -> httpx.Response | None:
+            # Not each, where two seconds have passed on a busy machine, or Redis has not answered at once.
+            answer = client.post("/v1/events", json=[event(number) for number in range(20)])
+            return answer if answer.status_code == 429 else None
+
+        answer = eventually(refused, 60, "one is over the limit")
+        assert answer is not None
+        problem(answer, 429)
+        assert int(answer.headers["retry-after"]) in (1, 2)
 
 
 def test_a_silent_broker_is_a_503_and_the_event_may_be_sent_again(own_cluster: Cluster, own_broker: Broker) -> None:

@@ -97,20 +97,36 @@ def test_expired_keys_and_secrets_are_refused(client: httpx.Client, settings: Se
 
 def test_a_key_has_its_limit_and_addresses_have_theirs(cluster: Cluster, settings: Settings) -> None:
     """429 with Retry-After and a problem document; another key is not concerned; two services share the limits."""
-    slow, fast = create_key(settings, "read", requests_per_s=0.05), create_key(settings, "read")
+    fast = create_key(settings, "read")
     limits = {"CLOUT_ADDRESS_REQUESTS_PER_S": "0.5", "CLOUT_TRUSTED_PROXIES": "127.0.0.1"}
     serve, other = cluster.start("serve", **limits).wait_ready(), cluster.start("serve", **limits).wait_ready()
     with httpx.Client(base_url=serve.url, timeout=60) as one, httpx.Client(base_url=other.url, timeout=60) as two:
         eventually(lambda: status(one, fast) == 200 and status(two, fast) == 200, 60, "the keys are known")
-        answers = [client.get("/v1/leaderboard", headers=bearer(slow)) for client in (one, two) for _ in range(5)]
-        refused = [answer for answer in answers if answer.status_code != 200]
-        assert len(refused) == 9, [answer.status_code for answer in answers]
-        problem(refused[0], 429)
-        assert int(refused[0].headers["retry-after"]) >= 1
+
+        def refused() -> list[httpx.Response]:
+            slow = create_key(settings, "read", requests_per_s=0.05)
+            answers: list[httpx.Response] = []
+
+            def is_known() -> bool:
+                answers.extend(client.get("/v1/leaderboard", headers=bearer(slow)) for client in (one, two))
+                return all(answer.status_code != 401 for answer in answers[-2:])
+
+            eventually(is_known, 60, "the key is known")
+            answers.extend(client.get("/v1/leaderboard", headers=bearer(slow)) for client in (one, two) * 5)
+            passed = [answer.status_code for answer in answers].count(200)
+            # Nobody is limited while Redis does not answer for a tenth of a second: then again, with a new key.
+            return answers[-10:] if passed == 1 else []
+
+        for answer in eventually(refused, 60, "one passes, and no more"):
+            problem(answer, 429)
+            assert int(answer.headers["retry-after"]) >= 1
         assert status(one, fast) == 200
         here = {"X-Forwarded-For": "203.0.113.1"}
-        answers = [one.get("/v1/leaderboard", headers=here) for _ in range(10)]
-        assert {answer.status_code for answer in answers} == {200, 429}
+
+        def statuses() -> set[int]:
+            return {one.get("/v1/leaderboard", headers=here).status_code for _ in range(10)}
+
+        eventually(lambda: statuses() == {200, 429}, 60, "the address has its limit")
         assert one.get("/v1/leaderboard", headers={"X-Forwarded-For": "203.0.113.2"}).status_code == 200
         eventually(lambda: one.get("/v1/leaderboard", headers=here).status_code == 200, 60, "the bucket fills again")
 

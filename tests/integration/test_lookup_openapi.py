@@ -12,6 +12,7 @@ from schemathesis.schemas import APIOperation
 
 from tests.integration.test_lookup_api import store
 from tests.support.cluster import Cluster, Role
+from tests.support.eventually import eventually
 from tests.support.keys import bearer, client_with, create_key
 from tests.unit.lookup.documents import details_bytes, score_bytes
 
@@ -61,9 +62,16 @@ def _try(session: requests.Session, url: str, operation: APIOperation[Any, Any, 
         if is_known and "user" in case.path_parameters:
             case.path_parameters["user"] = "x:a"
         given = case.as_transport_kwargs(base_url=url)
-        # A stream of events never ends: its head says enough.
-        with session.request(**given, stream=True, timeout=60) as answer:
-            _check(operation, answer)
+
+        def is_answered() -> bool:
+            # A stream of events never ends: its head says enough.
+            with session.request(**given, stream=True, timeout=60) as answer:
+                if answer.status_code == 503 and "retry-after" in answer.headers:
+                    return False
+                _check(operation, answer)
+            return True
+
+        eventually(is_answered, 60, f"{operation.method} {operation.path} is answered")
 
     ask()
 

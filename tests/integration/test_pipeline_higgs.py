@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 from tests.support.observed import metrics, wait_for_rest
 from tests.unit.agents.samples import HIGGS, JETSTREAM, needs_data
 
-pytestmark = [pytest.mark.integration, needs_data]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400), needs_data]
 
 ROWS: Final = 410_134
 """Of the Higgs file."""
@@ -67,7 +67,7 @@ def replay(cluster: Cluster, path: Path, name: str, *options: str) -> Tally:
 
 def check_with_the_oracle(cluster: Cluster, **changes: str) -> None:
     """Run `clout replay --check`: it finds no difference and ends with 0."""
-    output = finished(cluster.run("replay", "--check", name="oracle", **changes), 90)
+    output = finished(cluster.run("replay", "--check", name="oracle", **changes), 150)
     assert " 0 differences, 0 without a document, 0 behind" in output
 
 
@@ -125,7 +125,7 @@ def test_the_higgs_announcement_ends_as_a_leaderboard(cluster: Cluster) -> None:
     assert sum(fates.values()) == tally.all_records
     check_with_the_oracle(cluster)
     assert leaders(cluster)[0] == LEADER
-    top = finished(cluster.run("top", name="top"), 20)
+    top = finished(cluster.run("top", name="top"), 60)
     assert LEADER in top.splitlines()[0]
     stop_all(worker, sink)
 

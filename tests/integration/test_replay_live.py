@@ -28,7 +28,7 @@ from tests.support.ledger import Ledger
 from tests.support.load import Load
 from tests.unit.state.log import contribution, documents, engagement, folded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 SCORES = TopicPartition("t.scores", 3)
 END = 10

@@ -165,7 +165,7 @@ async def check_bad_input(cluster: Cluster) -> None:
     worker = cluster.start("worker").wait_ready()
     sent = among_good(bad_records())
     places = await publish(settings, sent)
-    (reading,) = wait_for_rest([worker], len(sent), 30)
+    (reading,) = wait_for_rest([worker], len(sent))
     wrong = {place: record for place, record in zip(places, sent, strict=True) if record.reason}
     letters = await read_topic(settings, "dead-letters")
     found = {}
@@ -204,7 +204,7 @@ async def test_the_longest_record_that_kafka_takes_becomes_a_dead_letter(kafka_c
     worker = kafka_cluster.start("worker").wait_ready()
     longest = raw("too_large", b"x" * LONGEST_FOR_KAFKA)
     await publish(kafka_cluster.settings, [good(1), longest, good(2)])
-    (reading,) = wait_for_rest([worker], 3, 30)
+    (reading,) = wait_for_rest([worker], 3)
     assert reading.fates() == {"applied": 2, "duplicate": 0, "late": 0, "forgotten": 0, "dead_lettered": 1}
     (letter,) = await read_topic(kafka_cluster.settings, "dead-letters")
     assert letter.value == longest.value
@@ -222,7 +222,7 @@ async def test_posts_and_profiles_beside_bad_ones_count(cluster: Cluster) -> Non
     ]
     worker = cluster.start("worker").wait_ready()
     await publish(cluster.settings, records)
-    (reading,) = wait_for_rest([worker], len(records), 30)
+    (reading,) = wait_for_rest([worker], len(records))
     assert reading.fates()["applied"] == 3
 
     async def handle() -> bool:

@@ -184,7 +184,7 @@ def test_a_changelog_that_was_trimmed_ends_the_worker(kafka_cluster: Cluster) ->
     before, trimmed = asyncio.run(committed(settings)), TopicPartition(settings.topic_prefix + CHANGELOG.name, 1)
     asyncio.run(trim(settings, trimmed))
     for command in ("worker", "snapshot"):
-        said = ended(kafka_cluster.run(command))
+        said = ended(kafka_cluster.run(command, CLOUT_WORKER_PORT="0"))
         assert f"the changelog {trimmed.topic} of partition 1 begins at offset 1:" in said
         assert f"delete {trimmed.topic} and the group {settings.topic_prefix}worker" in said
         assert "Traceback" not in told(said)

@@ -72,11 +72,17 @@ def test_a_document_names_the_score_before_it_across_a_restart(cluster: Cluster)
 def test_an_idle_worker_writes_nothing(cluster: Cluster) -> None:
     """The changelog does not grow at rest."""
     worker = cluster.start("worker").wait_ready()
-    began = metrics(worker).total("clout_commit_round_duration_seconds_count")
 
     def rounds() -> float:
-        return metrics(worker).total("clout_commit_round_duration_seconds_count") - began
+        return metrics(worker).total("clout_commit_round_duration_seconds_count")
 
-    eventually(lambda: rounds() >= 5, 60, "five rounds are over")
-    records = asyncio.run(read_topic(cluster.settings, "worker-engagement-changelog"))
-    assert len(records) <= cluster.settings.partitions
+    def records() -> int:
+        return len(asyncio.run(read_topic(cluster.settings, "worker-engagement-changelog")))
+
+    def is_still() -> bool:
+        before, began = records(), rounds()
+        eventually(lambda: rounds() >= began + 5, 60, "five rounds are over")
+        return records() == before
+
+    # When it gets its partitions, on a slow machine again, it writes a record for each.
+    eventually(is_still, 60, "it writes nothing")

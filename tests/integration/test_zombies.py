@@ -80,8 +80,9 @@ async def write(settings: Settings, records: Sequence[Record]) -> list[Acknowled
 
 
 @pytest.fixture
-def owner(settings: Settings) -> Owner:
-    """Own partition 0, of which nothing has been written."""
+def owner(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Owner:
+    """Own partition 0, of which nothing has been written; a slow machine has the time that it needs."""
+    monkeypatch.setattr("pipeline.streams.zombies.READ_S", 60.0)
     asyncio.run(ensure_topics(settings))
     return Owner(settings)
 
