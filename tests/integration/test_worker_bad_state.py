@@ -19,6 +19,7 @@ from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually, eventually_async
 from tests.support.ledger import Ledger
 from tests.support.observed import wait_for_rest
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -184,7 +185,7 @@ def test_a_changelog_that_was_trimmed_ends_the_worker(kafka_cluster: Cluster) ->
     before, trimmed = asyncio.run(committed(settings)), TopicPartition(settings.topic_prefix + CHANGELOG.name, 1)
     asyncio.run(trim(settings, trimmed))
     for command in ("worker", "snapshot"):
-        said = ended(kafka_cluster.run(command, CLOUT_WORKER_PORT="0"))
+        said = ended(kafka_cluster.run(command, CLOUT_WORKER_PORT=str(free_port())))
         assert f"the changelog {trimmed.topic} of partition 1 begins at offset 1:" in said
         assert f"delete {trimmed.topic} and the group {settings.topic_prefix}worker" in said
         assert "Traceback" not in told(said)
