@@ -99,8 +99,9 @@ def subscribe(client: httpx.Client, url: str, **fields: Any) -> tuple[str, str]:
     """Return the path of a new subscription and its secret."""
     answer = client.post("/v1/subscriptions", json={"url": url, **fields})
     assert answer.status_code == 201, answer.text
-    name = answer.json()["subscription"]["id"].partition(":")[2]
-    return f"/v1/subscriptions/{name}", answer.json()["secret"]
+    path = "/v1/subscriptions/" + answer.json()["subscription"]["id"].partition(":")[2]
+    eventually(lambda: client.get(f"{path}/deliveries").status_code == 200, 60, "the service has it")
+    return path, answer.json()["secret"]
 
 
 def attempts(client: httpx.Client, path: str) -> list[tuple[str, int]]:
@@ -113,8 +114,7 @@ def test_subscribers_are_told_of_crossings_and_spikes(cluster: Cluster, client: 
     """Signed; each crossing once; the log says what came of it; the test button works; bad addresses are refused."""
     refuses_addresses_that_are_not_public(client)
     path, secret = subscribe(client, f"{there.url}/a", events=["threshold", "spike"], users=["x:a"], threshold=50)
-    made = eventually(lambda: client.get("/v1/subscriptions").json()["subscriptions"], 60, "the service has it")
-    assert made[0]["secret"] == ""
+    assert client.get("/v1/subscriptions").json()["subscriptions"][0]["secret"] == ""
     alerter(cluster)
     assert client.post(f"{path}/test").status_code == 202
     eventually(lambda: there.requests, 60, "the test message came")
@@ -131,6 +131,7 @@ def test_subscribers_are_told_of_crossings_and_spikes(cluster: Cluster, client: 
     assert len({each.headers["webhook-id"] for each in there.requests}) == 4
     eventually(lambda: attempts(client, path) == [("delivered", 1)] * 4, 60, "the log has all")
     assert client.delete(path).status_code == 204
+    eventually(lambda: client.get(f"{path}/deliveries").status_code == 404, 60, "it is gone")
     problem(client.get(f"{path}/deliveries"), 404)
 
 
