@@ -137,7 +137,7 @@ class Oracle:
 
     def _check_partition(self, number: int, logs: dict[str, Log], newest: dict[bytes, Emitted], report: Report) -> None:
         part = self._new_partition(number, logs)
-        begin, version = part.positions.copy(), part.version
+        begin, begun, version = part.positions.copy(), len(part), part.version
         compared: dict[bytes, Emitted] = {}
         for user, emitted in newest.items():
             # Rows remember no past: what was emitted before the snapshot cannot be told from it.
@@ -158,7 +158,8 @@ class Oracle:
         report.records += sum(len(logs[name].offsets) for name in SOURCES)
         for fate, count in zip(FATES, part.fates.tolist(), strict=True):
             report.fates[fate] += count
-        missing = [user for user in part.ids if user not in newest]
+        # Who was only ever engaged with too late, or by blocked accounts, has no document.
+        missing = [user for row, user in enumerate(part.ids) if user not in newest and (row < begun or part.owed[row])]
         report.missing += [user.decode() for user in missing]
         report.behind += [user.decode() for user in behind]
         self._pending.owing |= {user.decode(): -1 for user in missing}

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     """Address that the lookup service listens on."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port of the lookup service."""
-    worker_port: int = Field(default=6066, ge=0, le=65535)
+    worker_port: int = Field(default=6066, ge=1, le=65535)
     """Port of the worker's own web server: health and metrics."""
     sink_port: int = Field(default=6067, ge=0, le=65535)
     """Port of the sink's metrics."""

@@ -143,7 +143,7 @@ def test_a_blocked_account_moves_no_score(cluster: Cluster, admin: httpx.Client)
     # The worker hears of it a moment later than the service: before what was decided after it.
     assert admin.delete(f"/v1/users/{later}").status_code == 202
     eventually(lambda: likes(admin, later) == -1, 60, "the worker knows")
-    publish(admin, ("x:farm", "x:b"), ("x:farm", "x:b"))
+    publish(admin, ("x:farm", "x:b"), ("x:farm", "x:b"), ("x:farm", "x:unknown"))
     publish(admin, ("x:a", "x:b"))
     eventually(lambda: likes(admin, "x:b") == 2, 60, "only the other's like counts")
     check = cluster.run("replay", "--check")

@@ -18,6 +18,7 @@ from pipeline.topics import ensure_topics
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually
 from tests.support.kafka import PASSWORD, USER, Kafka
+from tests.support.ports import free_port
 from tests.support.settings import make_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -137,7 +138,7 @@ async def test_who_follows_decisions_goes_on_when_the_password_is_right_again(
 def test_a_certificate_that_nobody_vouches_for_is_refused(secured: Cluster) -> None:
     """Without the CA's certificate the broker may be anyone."""
     secured.settings = secured.settings.model_copy(update={"ssl_cafile": None})
-    worker = secured.run("worker", CLOUT_WORKER_PORT="0")
+    worker = secured.run("worker", CLOUT_WORKER_PORT=str(free_port()))
     assert ended(worker) == 1
     assert "has a certificate that is not trusted" in worker.output()
     assert "Traceback" not in worker.output()
@@ -146,7 +147,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secured: Cluster) -> N
 @pytest.mark.parametrize("secured", ["SASL_SSL"], indirect=True)
 def test_a_ca_file_that_is_not_there_is_named(secured: Cluster) -> None:
     """The setting and the file stand in the message."""
-    worker = secured.run("worker", CLOUT_SSL_CAFILE="/nowhere/ca.pem", CLOUT_WORKER_PORT="0")
+    worker = secured.run("worker", CLOUT_SSL_CAFILE="/nowhere/ca.pem", CLOUT_WORKER_PORT=str(free_port()))
     assert ended(worker) == 1
     assert "CLOUT_SSL_CAFILE=/nowhere/ca.pem cannot be read: No such file" in worker.output()
     assert "Traceback" not in worker.output()

@@ -13,7 +13,7 @@ from pipeline.score_log import Emitted, newest_documents
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.sources import SOURCES
-from tests.unit.state.log import FOREVER, columns, crowd, documents, engagement, fold, folded, log_of
+from tests.unit.state.log import DAY, FOREVER, NOW, columns, crowd, documents, engagement, fold, folded, log_of
 
 
 def replayed(log: object) -> dict[str, Log]:
@@ -134,6 +134,14 @@ def test_who_is_behind_is_found_though_two_owners_folded_in_different_orders() -
     Oracle(Settings(_env_file=None))._check_partition(0, replayed(log) | {"spikes": Log()}, newest, report)
     assert report.differences == []
     assert (report.behind, report.missing) == (["n:u"], ["n:late"])
+
+
+def test_who_was_only_engaged_with_too_late_is_missed_by_nobody() -> None:
+    """Nothing of theirs counts, so no worker has sent a document."""
+    log = log_of(engagement(target="n:u"), engagement(target="n:late", time=NOW - 200 * DAY))
+    report = Report()
+    Oracle(Settings(_env_file=None))._check_partition(0, replayed(log) | {"spikes": Log()}, {}, report)
+    assert (report.behind, report.missing) == ([], ["n:u"])
 
 
 def emitted(log: Any, user: str, **offsets: int) -> dict[bytes, Emitted]:
