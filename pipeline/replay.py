@@ -159,7 +159,8 @@ class Oracle:
         for fate, count in zip(FATES, part.fates.tolist(), strict=True):
             report.fates[fate] += count
         # Who was only ever engaged with too late, or by blocked accounts, has no document.
-        missing = [user for row, user in enumerate(part.ids) if user not in newest and (row < begun or part.owed[row])]
+        rows = [row for row, user in enumerate(part.ids) if user and user not in newest]
+        missing = [part.ids[row] for row in rows if row < begun or part.owed[row]]
         report.missing += [user.decode() for user in missing]
         report.behind += [user.decode() for user in behind]
         self._pending.owing |= {user.decode(): -1 for user in missing}

@@ -154,13 +154,13 @@ class _Reading:
 
     async def _read_log(self, captured: dict[int, Captured], ends: dict[TopicPartition, int]) -> None:
         """Remember the ids within the horizon before the positions, and fold what lies behind them."""
-        span = self._settings.dedupe_ids // 4
         begins = await self._reader.begins(ends)
         starts = {}
         for tp in ends:
             source = self._source(tp)
-            position = int(captured[tp.partition].partition.positions[source])
-            starts[tp] = max(begins[tp], position - span) if source < PROFILES else position
+            part = captured[tp.partition].partition
+            position = int(part.positions[source])
+            starts[tp] = max(begins[tp], part.reads_from(source)) if source < PROFILES else position
         async for tp, run in self._reader.runs(starts, ends):
             self._take(captured[tp.partition], self._source(tp), run.before(ends[tp]))
         for tp, end in ends.items():

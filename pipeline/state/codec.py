@@ -27,7 +27,7 @@ from pipeline.state.sources import PROFILES, SOURCES
 
 VERSION: Final = 3
 """
-2 had no rises in the partition's own record; its rows are today's.
+2 had no anchors in the partition's own record; its rows are today's.
 
 1 had the profile before the body, with its length in the header, and no sections; it did not say how many sources its
 positions are of, which were `SOURCES_1`; its lines were not JSON's text, and its actors' digests were XXH3.
@@ -63,8 +63,8 @@ def header(version: int, sources: int) -> np.dtype[np.void]:
 
 def meta(version: int, sources: int) -> Struct:
     """Return the layout of a partition's own record of some version, with the positions of so many sources."""
-    rises = 2 * PROFILES if version > 2 else 0
-    return Struct(f"<BxxBIq{sources}q{len(FATES)}q{rises}q")
+    anchors = 2 * PROFILES if version > 2 else 0
+    return Struct(f"<BxxBIq{sources}q{len(FATES)}q{anchors}q")
 
 
 HEADER: Final = header(VERSION, len(SOURCES))
@@ -181,7 +181,7 @@ def _read_sparse(body: bytes, at: int, column: NDArray[np.generic]) -> int:
 
 
 def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
-    """Return the record of the partition itself: its time, its positions, fates and the last rises of its logs."""
+    """Return the record of the partition itself: its time, its positions, fates and anchors."""
     value = meta(VERSION, len(SOURCES)).pack(
         VERSION,
         len(SOURCES),
@@ -189,7 +189,7 @@ def encode_meta(partition: Partition, generation: int) -> tuple[bytes, bytes]:
         partition.as_of,
         *np.maximum(partition.positions, partition.counted).tolist(),
         *partition.fates.tolist(),
-        *partition.last_rises().ravel().tolist(),
+        *partition.next_anchors().ravel().tolist(),
     )
     return META_KEY, value
 
@@ -205,8 +205,8 @@ class Meta:
     positions: list[int]
     """By source; fewer than today's in a record of before one was added."""
     fates: list[int]
-    rises: NDArray[np.int64]
-    """[2, sources with ids], as `Partition.rises`; 0 in a record of before they were written."""
+    anchors: NDArray[np.int64] | None
+    """[2, sources with ids], as `Partition.anchors`; none in a record of before version 3."""
 
 
 def decode_meta(key: bytes, value: bytes) -> Meta:
@@ -223,8 +223,8 @@ def decode_meta(key: bytes, value: bytes) -> Meta:
         raise ContractError(f"the changelog's record {key!r} has {len(value)} bytes, not {layout.size}")
     _, _, generation, as_of, *rest = layout.unpack(value)
     fates = sources + len(FATES)
-    rises = np.array(rest[fates:] or [0] * 2 * PROFILES, np.int64).reshape(2, PROFILES)
-    return Meta(generation, as_of, rest[:sources], rest[sources:fates], rises)
+    anchors = np.array(rest[fates:], np.int64).reshape(2, PROFILES) if version > 2 else None
+    return Meta(generation, as_of, rest[:sources], rest[sources:fates], anchors)
 
 
 def check_version(key: bytes, value: bytes) -> tuple[int, int]:

@@ -68,11 +68,9 @@ def _add(
             continue
         distance = _distance(offsets[i], table[slot, 1])
         if distance > 0:
-            if _is_recent(since, times, offsets[i], distance, seconds, max_ids):
-                repeated[i] = True
-            else:
-                # The first that comes after the horizon counts again.
-                table[slot, 1] = entry
+            repeated[i] = _is_recent(since, times, offsets[i], distance, seconds, max_ids)
+            # The last one decides: the first may stand before all that is read again after a crash.
+            table[slot, 1] = entry
     return inserted
 
 
@@ -197,9 +195,14 @@ class IdHorizon:
         return repeated
 
     @property
-    def last_rise(self) -> tuple[int, int]:
-        """Return from which offset on the log has its greatest event time, and that, in seconds; 0 before any."""
-        return (int(self._steps[0, -1]), int(self._steps[1, -1])) if self._steps.shape[1] else (0, 0)
+    def time(self) -> int:
+        """Return the greatest event time in the log, in seconds; 0 before the first record."""
+        return int(self._steps[1, -1]) if self._steps.shape[1] else 0
+
+    def time_before(self, offset: int) -> int:
+        """Return the greatest event time before an offset, in seconds; 0 where that is older than any horizon."""
+        place = int(np.searchsorted(self._steps[0], offset)) - 1
+        return int(self._steps[1, place]) if place >= 0 else 0
 
     def take_out(self, position: int) -> HeldIds:
         """Return the ids that a record at `position` or after it may repeat."""

@@ -49,6 +49,9 @@ GATHERED: Final = 2_048
 STAGED: Final = 16_384
 """Events staged before they are applied: many for one array operation, few enough to stay in the processor's cache."""
 
+NOWHERE: Final = 1 << 62
+NO_ANCHORS: Final = np.array([[NOWHERE] * PROFILES, [0] * PROFILES], np.int64)
+
 APPLIED, DUPLICATE, LATE, FORGOTTEN, DEAD = range(5)
 FATES: Final = ("applied", "duplicate", "late", "forgotten", "dead_lettered")
 
@@ -65,6 +68,11 @@ class StateConfig:
     record_limit: int = 65_536
     spikes: SpikeConfig = SPIKES
 
+    @property
+    def ids_a_source(self) -> int:
+        """The records of a source among which a repeat is looked for."""
+        return max(1, self.dedupe_ids // 4)
+
 
 _D = TypeVar("_D", Scanned, Decoded[Profile], Decoded[Tick])
 _K = TypeVar("_K", Scanned, Decoded[Profile])
@@ -73,6 +81,8 @@ _K = TypeVar("_K", Scanned, Decoded[Profile])
 class Partition:
     """The rows of one partition and the position to which each input topic has been folded."""
 
+    as_of: int = 0
+    """The greatest event time or tick folded, Unix ms."""
     version_before: int = 0
     """The greatest version of earlier logs; 0 where this log is the first."""
     writer: int = 0
@@ -80,6 +90,7 @@ class Partition:
     owner: int = 0
     """The first `writer` of this owner; 0 before it writes."""
     _owner_since: int = 0
+    _waiting: int = 0
 
     def __init__(self, number: int, config: StateConfig | None = None, decisions: Decisions | None = None) -> None:
         self.number = number
@@ -88,8 +99,6 @@ class Partition:
         self.windows = self.config.windows
         self.positions = np.zeros(len(SOURCES), np.int64)
         """The next offset of each source."""
-        self.as_of = 0
-        """The greatest event time or tick folded, Unix ms."""
         self.fates = np.zeros(len(FATES), np.int64)
         self.counted = np.zeros(len(SOURCES), np.int64)
         """The positions up to which `fates` had counted when they were restored."""
@@ -120,18 +129,17 @@ class Partition:
         """[rows, sources] the position each row has absorbed, while restored rows are ahead of `positions`."""
         self.ahead = np.zeros(len(SOURCES), np.int64)
         """The greatest of `applied`, by source."""
-        self.horizons = [
-            IdHorizon(self.config.dedupe_seconds, max(1, self.config.dedupe_ids // 4)) for _ in range(PROFILES)
-        ]
-        self.rises = np.zeros((2, PROFILES), np.int64)
-        """By source, where the greatest event time of its log before a restart was first seen, and that time, s."""
+        self.horizons = [IdHorizon(self.config.dedupe_seconds, self.config.ids_a_source) for _ in range(PROFILES)]
+        self.committed = np.zeros(len(SOURCES), np.int64)
+        """The positions that a recovery begins at."""
+        self.anchors = NO_ANCHORS.copy()
+        """By source, from which offset on ids are to be read again, and the greatest event time before it, s."""
         self._log_time = [0] * PROFILES
         limit = self.config.record_limit
         self._engagements = {source: EventDecoder(Engagement, limit, kind) for source, kind in KIND_OF_SOURCE.items()}
         self._posts, self._profiles = EventDecoder(Post, limit), RecordDecoder(Profile, limit)
         self._ticks = RecordDecoder(Tick, limit)
         self._staged: list[tuple[NDArray[np.int64], NDArray[np.void]]] = []
-        self._waiting = 0
         self._gathered = Gathered()
         self._said: list[Said] = []
 
@@ -263,25 +271,33 @@ class Partition:
         decoded = self._without_forgotten(source, self._in_time(decoder.decode(records, []), []))
         decoded = decoded.take(np.flatnonzero(self._are_users(decoded.keys)))
         self.as_of, self.fates = as_of, fates
-        since, time = self.rises[:, source].tolist()
-        if since <= records.first:
-            # In a log of old events the newest one may stand long before what is remembered.
-            self._log_time[source] = max(self._log_time[source], time)
         if len(decoded.places):
             self._repeated(source, decoded, decoded.times // 1000)
 
-    def last_rises(self) -> NDArray[np.int64]:
-        """Return `rises` as of now."""
-        now = np.array([horizon.last_rise for horizon in self.horizons], np.int64).T
-        return np.where(now[1] > self.rises[1], now, self.rises)
+    def reads_from(self, source: int) -> int:
+        """Return from which offset on `remember` wants the records of a source."""
+        return max(0, min(int(self.anchors[0, source]), int(self.positions[source]) - self.config.ids_a_source))
+
+    def next_anchors(self) -> NDArray[np.int64]:
+        """Return `anchors` for whoever recovers from what is committed now, or later."""
+        known = self.anchors
+        starts = np.maximum(self.committed[:PROFILES] - self.config.ids_a_source, 0)
+        times = [each.time_before(start) for each, start in zip(self.horizons, starts.tolist(), strict=True)]
+        # Nothing of the log is known that stood before the anchor found.
+        passed = (known[0] <= starts) | (known[0] == NOWHERE)
+        return np.where(passed, np.stack([starts, np.maximum(times, known[1])]), known)
 
     def hold_ids(self, source: int, held: HeldIds, position: int) -> None:
         """Begin with ids that stood before `position` of a source, maybe in an earlier log."""
         self.horizons[source].put_in(held, position)
-        _, self._log_time[source] = self.horizons[source].last_rise
+        self._log_time[source] = self.horizons[source].time
 
     def _repeated(self, source: int, decoded: Scanned, seconds: NDArray[np.int64]) -> NDArray[np.bool_]:
         events = decoded.events
+        since, time = self.anchors[:, source].tolist()
+        if since <= decoded.records.first:
+            # In a log of old events the newest one may stand long before what was read again.
+            self._log_time[source] = max(self._log_time[source], time)
         log_time = np.maximum.accumulate(np.maximum(seconds, self._log_time[source]))
         self._log_time[source] = int(log_time[-1])
         # An undo has the id of what it withdraws, and is none of its repeats.

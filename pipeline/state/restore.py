@@ -16,7 +16,7 @@ from pipeline.state.evidence import Evidence
 from pipeline.state.forgetting import drop_rows
 from pipeline.state.origin import ORIGIN_KEY, Origin, OriginIds, decode_origin, hold_ids
 from pipeline.state.packed import Packed
-from pipeline.state.partition import Partition
+from pipeline.state.partition import NO_ANCHORS, Partition
 from pipeline.state.sections import restore_sections
 from pipeline.state.sources import SOURCES
 from pipeline.state.upgrade import upgraded
@@ -97,7 +97,7 @@ class Restore:
         part.counted[:] = 0
         part.counted[: len(read.positions)] = read.positions
         part.fates[:] = read.fates
-        part.rises[:] = read.rises
+        part.anchors[:] = NO_ANCHORS if read.anchors is None else read.anchors
 
     def _add_rows(self, keys: Packed, values: Packed) -> None:
         part, known = self.partition, len(self.partition)
@@ -173,7 +173,7 @@ class Restore:
         """
         part = self.partition
         committed = self.believed(committed)
-        part.positions[:] = committed
+        part.positions[:] = part.committed[:] = committed
         hold_ids(part, self.origin_ids, np.zeros(len(SOURCES), np.int64))
         self._place_large()
         part.large_rows.advance(part.as_of // 1000)

@@ -128,9 +128,15 @@ class CommitRounds:
         moved = {tp: offset for tp, offset in positions.items() if self._committed.get(tp) != offset}
         committed = bool(moved) and await consumer.commit_positions(moved)
         if committed:
-            self._committed.update(moved)
+            self._note_committed(plans, moved)
         metrics.UNCOMMITTED.set(self._uncommitted())
         return committed
+
+    def _note_committed(self, plans: list[Plan], offsets: dict[TP, int]) -> None:
+        self._committed.update(offsets)
+        for plan in plans:
+            for tp in plan.positions.keys() & offsets.keys():
+                plan.part.committed[self._table.source(tp.topic)] = offsets[tp]
 
     def _uncommitted(self) -> int:
         """Return how many input partitions stand further than what was committed."""

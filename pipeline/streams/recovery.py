@@ -155,7 +155,6 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
     Raises:
         BrokerUnavailableError: The committed offsets are not reached.
     """
-    span = table.settings.dedupe_ids // 4
     ends = {
         TopicPartition(table.topic(source), number): int(part.positions[source])
         for number, part in parts.items()
@@ -166,7 +165,7 @@ async def remember_ids(table: EngagementTable, parts: dict[int, Partition]) -> N
         return
     async with LogReader(table.settings) as reader:
         begins = await reader.begins(ends)
-        starts = {tp: max(begins[tp], end - span) for tp, end in ends.items()}
+        starts = {tp: max(begins[tp], parts[tp.partition].reads_from(table.source(tp.topic))) for tp in ends}
         async for tp, run in reader.runs(starts, ends):
             parts[tp.partition].remember(table.source(tp.topic), run.before(ends[tp]))
             await asyncio.sleep(0)

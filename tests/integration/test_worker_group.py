@@ -1,6 +1,8 @@
 """A worker that leaves its group at a bad moment holds nobody else up."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 from aiokafka.client import AIOKafkaClient
@@ -38,5 +40,20 @@ def test_a_leader_that_leaves_while_the_group_forms_holds_nobody_up(cluster: Clu
     leader = cluster.start("worker").wait_ready()
     asyncio.run(ask_to_join(cluster.settings))
     assert leader.stop() == 0
+    is_taken_over(cluster)
+
+
+def test_workers_that_are_stopped_together_hold_nobody_up(cluster: Cluster) -> None:
+    """One of them leads, and others leave while it does."""
+    workers = [cluster.start("worker") for _ in range(3)]
+    eventually(lambda: all(held(worker) for worker in workers), 120, "each has its share")
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGTERM)
+    assert [worker.stop() for worker in workers] == [0, 0, 0]
+    is_taken_over(cluster)
+
+
+def is_taken_over(cluster: Cluster) -> None:
+    """Start another worker and wait until it has everything."""
     other = cluster.start("worker")
     eventually(lambda: held(other) == set(range(cluster.settings.partitions)), 60, "another one has taken over")

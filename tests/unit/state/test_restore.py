@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ContractError, UnsupportedVersionError
 from pipeline.state.codec import META_KEY, VERSION, encode_meta, encode_rows
 from pipeline.state.packed import Packed
-from pipeline.state.partition import FATES, SMALL_LIMIT, Partition
+from pipeline.state.partition import FATES, SMALL_LIMIT, Partition, StateConfig
 from pipeline.state.restore import Restore
 from pipeline.state.sources import PROFILES, SOURCES
 from schemas import Tick
@@ -210,12 +210,11 @@ def test_a_repeated_id_is_found_across_a_crash() -> None:
     assert columns(back) == columns(fold(log)[0])
 
 
-def recovered_with(log: Log, part: Partition, last: int) -> Partition:
-    """Restore a partition as a worker does that reads no more than the last ids of each source again."""
+def remembering(log: Log, part: Partition) -> Partition:
+    """Restore a partition as a worker does that reads ids again."""
     back = restored(changelog(part), part.positions, part.config)
     for source in range(PROFILES):
-        end = int(part.positions[source])
-        back.remember(source, log.run(source, max(0, end - last), end))
+        back.remember(source, log.run(source, back.reads_from(source), int(back.positions[source])))
     return back
 
 
@@ -223,9 +222,11 @@ def test_a_repeated_id_is_found_in_a_log_of_old_events() -> None:
     """The newest event stands before all that is read again: how long ago an id was is told by it."""
     newest, *old = engagement(id="x:now"), *[engagement(id=f"x:{n}", time=NOW - (20 - n) * DAY) for n in range(20)]
     log = log_of(newest, *old)
-    part, _ = fold(log, Partition(0))
-    back = recovered_with(log, part, 10)
-    again = recovered_with(log, back, 10)
+    part, _ = fold(log, Partition(0, StateConfig(dedupe_ids=40)))
+    part.committed[:] = part.positions
+    back = remembering(log, part)
+    assert back.reads_from(0) == 11
+    again = remembering(log, back)
     log.add(old[12])
     for each in (part, back, again):
         fold(log, each)
@@ -233,12 +234,19 @@ def test_a_repeated_id_is_found_in_a_log_of_old_events() -> None:
     assert columns(again) == columns(back) == columns(part)
 
 
-def test_the_last_rise_is_known_when_nothing_is_read_again() -> None:
-    """Retention took the log: the next owner knows its time all the same."""
-    part = folded(engagement(time=NOW - DAY), engagement(time=NOW), engagement(time=NOW - HOUR))
-    back = restored(changelog(part), part.positions)
-    assert back.last_rises().tolist() == part.last_rises().tolist()
-    assert part.last_rises()[:, 0].tolist() == [1, NOW // 1000]
+def test_the_logs_time_is_known_when_nothing_can_be_read_again() -> None:
+    """Retention took what stood before the position: a repeat is told by how late it was all the same."""
+    config = StateConfig(dedupe_ids=4)
+    log = log_of(engagement(), *[engagement(time=NOW - n * DAY) for n in (9, 8)])
+    part, _ = fold(log, Partition(0, config))
+    part.committed[:] = part.positions
+    back = restored(changelog(part), part.positions, config)
+    twice = engagement(time=NOW - 7 * DAY)
+    for event in (twice, engagement(time=NOW - 2 * DAY), twice):
+        log.add(event)
+    wide = StateConfig(dedupe_ids=40)
+    back.config, part.config = wide, wide
+    assert fold(log, back)[0].fates.tolist() == fold(log, part)[0].fates.tolist()
 
 
 def test_the_id_of_a_refused_record_is_not_remembered() -> None:
@@ -247,7 +255,7 @@ def test_the_id_of_a_refused_record_is_not_remembered() -> None:
     log.add(engagement(target="nobody", id="x:1"))
     part, refusals = fold(log)
     assert [refusal.reason for refusal in refusals] == ["invalid_user"]
-    back = recovered_with(log, part, 10)
+    back = remembering(log, part)
     log.add(engagement(id="x:1"))
     fold(log, part)
     fold(log, back)
