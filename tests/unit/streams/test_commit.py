@@ -58,6 +58,7 @@ class Worker:
             tails=self.tails,
             delete=lambda *_: None,
             topic=lambda source: settings.topic_prefix + SOURCES[source],
+            source=lambda topic: SOURCE_OF[topic.removeprefix(settings.topic_prefix)],
             changelog_topic=SimpleNamespace(get_topic_name=lambda: "changelog"),
             take_forgotten=lambda _: set(),
             take_farewells=lambda _: [],
