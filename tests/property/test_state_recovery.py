@@ -119,12 +119,11 @@ class Worker(RuleBasedStateMachine):
         self.changelog += records[: parts * len(records) // 3]
         return parts == 3
 
-    def send(self) -> None:
+    def send(self, part: Partition) -> None:
         """Emit what is owed."""
-        part = self.part
         n = len(part)
         for row in np.flatnonzero(part.owed[:n]).tolist():
-            assert self.sent.get(part.ids[row], -1) <= part.version or part.applied is not None
+            assert part is not self.part or part.applied is not None or self.sent.get(part.ids[row], -1) <= part.version
             self.sent[part.ids[row]] = max(self.sent.get(part.ids[row], -1), part.version)
         part.dirty[:n] = False
         part.owed[:n] = False
@@ -137,14 +136,14 @@ class Worker(RuleBasedStateMachine):
         self.flush(self.part, 3)
         if not self.is_overwritten:
             self.repaired = len(self.changelog)
-        self.send()
+        self.send(self.part)
         self.committed = self.part.positions.copy()
 
     @rule(acknowledged=st.integers(0, 3), sends=st.booleans())
     def break_off(self, acknowledged: int, sends: bool) -> None:
         """A round breaks off anywhere, and is followed by a restart: nothing goes on with half of it."""
         if self.flush(self.part, acknowledged) and sends:
-            self.send()
+            self.send(self.part)
         self.restart()
 
     @rule()
@@ -199,6 +198,7 @@ class Worker(RuleBasedStateMachine):
         woken = self.stopped.pop(which % len(self.stopped))
         if self.flush(woken, acknowledged) and commits:
             # Not every broker refuses it.
+            self.send(woken)
             self.committed = woken.positions.copy()
         self.is_overwritten = True
         if then == "another recovers":
