@@ -9,6 +9,7 @@ time, before the streams resume.
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 import numpy as np
 from aiokafka import TopicPartition
@@ -20,6 +21,7 @@ from mode import Service
 
 from pipeline import metrics
 from pipeline.changelog import changelog_of, require_beginning, require_rows
+from pipeline.errors import TopicMismatchError
 from pipeline.log_reader import LogReader
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
@@ -83,6 +85,7 @@ class BulkRecovery(Recovery):
         assigned = consumer.assignment()
         await consumer.pause_changelogs(tp for tp in assigned if self._is_changelog_tp(tp))
         inputs = [tp for tp in assigned if not self._is_changelog_tp(tp)]
+        require_known(table.settings, inputs)
         numbers = {tp.partition for tp in inputs}
         # Ours before and ours now, with no generation in between: nobody else can have folded.
         kept = set(table.partitions_held) & numbers if generation == self._held_generation + 1 else set()
@@ -123,6 +126,21 @@ class BulkRecovery(Recovery):
 
     def _is_changelog_tp(self, tp: TP) -> bool:
         return tp.topic in self.tables.changelog_topics
+
+
+def require_known(settings: Settings, inputs: Iterable[TP]) -> None:
+    """
+    Check that no topic has got more partitions.
+
+    Raises:
+        TopicMismatchError: One has.
+    """
+    for topic, number in inputs:
+        if number >= settings.partitions:
+            raise TopicMismatchError(
+                f"topic {topic} has a partition {number}, but CLOUT_PARTITIONS is {settings.partitions}: since it has "
+                "more, users are sent elsewhere; take a snapshot and restore it under another CLOUT_TOPIC_PREFIX"
+            )
 
 
 async def read_changelog(settings: Settings, restores: dict[int, Restore]) -> dict[int, int]:

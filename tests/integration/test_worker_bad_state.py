@@ -5,7 +5,7 @@ import re
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from agents.publisher import Publisher
@@ -30,6 +30,16 @@ async def create(settings: Settings, name: str, partitions: int) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(settings.topic_prefix + name, partitions, 1)])
+    finally:
+        await admin.close()
+
+
+async def grow(settings: Settings, name: str) -> None:
+    """Give a topic one partition more, as an administrator may while everything runs."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        await admin.create_partitions({settings.topic_prefix + name: NewPartitions(settings.partitions + 1)})
     finally:
         await admin.close()
 
@@ -155,6 +165,24 @@ def test_a_row_that_cannot_be_read_ends_the_worker(cluster: Cluster, row: bytes,
     assert "Traceback" not in told(said)
     assert said.count("the changelog's row") == 1
     assert asyncio.run(committed(settings)) <= {None, 0}
+
+
+@pytest.mark.kafka
+def test_a_topic_that_gets_more_partitions_ends_the_worker(kafka_cluster: Cluster) -> None:
+    """Agents would send users elsewhere from then on, away from their rows; it hears of it when it asks for news."""
+    settings = kafka_cluster.settings
+    worker = kafka_cluster.start("worker", CONSUMER_METADATA_MAX_AGE_MS="1000").wait_ready()
+    asyncio.run(publish(settings))
+    wait_for_rest([worker], 200)
+    before = asyncio.run(committed(settings))
+    asyncio.run(grow(settings, "shares"))
+    said = ended(worker)
+    assert f"topic {settings.topic_prefix}shares has a partition {settings.partitions}" in said
+    assert "CLOUT_TOPIC_PREFIX" in said
+    assert "Traceback" not in told(said)
+    assert asyncio.run(committed(settings)) == before
+    snapshot = kafka_cluster.run("snapshot")
+    assert snapshot.child.wait(150) == 0, snapshot.output()
 
 
 @pytest.mark.kafka
