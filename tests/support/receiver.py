@@ -52,7 +52,11 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # Whoever sent it was killed amid it.
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             state.requests.append(Received(time.time(), self.path, headers, body))
             if self.path.startswith("/hang"):
