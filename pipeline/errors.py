@@ -33,6 +33,10 @@ class BrokerUnavailableError(RecoverableError):
     """No Kafka broker answers."""
 
 
+class MembershipLostError(RecoverableError):
+    """The group has given this worker's partitions to others: what it wrote now would be a zombie's."""
+
+
 class StoreUnavailableError(RecoverableError):
     """Redis does not answer."""
 

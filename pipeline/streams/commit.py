@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.clock import Clock, system_clock
+from pipeline.errors import MembershipLostError
 from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from pipeline.state.codec import encode_meta, encode_rows
@@ -30,6 +31,7 @@ from pipeline.state.view import features
 from pipeline.streams.batches import Acknowledged
 from pipeline.streams.dead_letters import write_letters
 from pipeline.streams.emission import Due
+from pipeline.streams.lease import Lease
 from pipeline.streams.plan import Outputs, Plan, write
 from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.table import EngagementTable
@@ -69,6 +71,8 @@ class CommitRounds:
         self._share = settings.emit_catchup_share
         self._outputs = Outputs.of(settings, table.changelog_topic.get_topic_name())
         self._zombies = Zombies(settings, lambda: table.tails)
+        # The embedded broker goes on without a member that has not joined anew for half the session timeout.
+        self._lease = Lease(self._is_member, settings.session_timeout_s / 2)
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
@@ -88,6 +92,7 @@ class CommitRounds:
 
         Raises:
             ChangelogWriteError: The broker did not acknowledge: nothing is committed.
+            BrokerUnavailableError: Nobody says whether this worker still is a member: the same.
         """
         consumer, producer = self._app.consumer, self._app.producer.thread
         # After a write that failed the rows it held are marked as flushed: the next round, also the one
@@ -105,19 +110,25 @@ class CommitRounds:
             await self._zombies.look(consumer, self._table.partitions_held, self._table.delete)
             running = consumer.flow_active and not consumer.should_stop
         before = list(self._table.partitions_held.values())
-        member = await consumer.is_member()
+        member = await self._lease.renew()
         if member is None:
             # A broken connection is no verdict: write nothing, keep the state, ask again in the next round.
             return False
         if not member:
             _log.warning("no longer a member of the group: nothing is written, the state is dropped")
-            for part in filter(self._is_held, before):
-                self._table.drop(part.number)
+            self._drop(before)
             return False
         # A rebalance may have come while the coordinator was asked, or comes between two partitions.
         parts = list(self._table.partitions_held.values())
         self._failed = True
-        plans = await self._run(producer, parts, started, catching_up=catching_up, running=running)
+        try:
+            plans = await self._run(producer, parts, started, catching_up=catching_up, running=running)
+        except MembershipLostError:
+            # Rows that landed late lose against the successor's; documents would not.
+            _log.warning("no longer a member of the group: nothing more is written, the state is dropped")
+            self._drop(parts)
+            self._failed = False
+            return False
         self._failed = False
         self._turn += 1
         self._last_round = time.monotonic()
@@ -145,6 +156,16 @@ class CommitRounds:
             for number, part in self._table.partitions_held.items()
             for source in range(len(SOURCES))
         )
+
+    async def _is_member(self) -> bool | None:
+        # Faust makes the consumer when it is first asked for, which is not yet.
+        member: bool | None = await self._app.consumer.is_member()
+        return member
+
+    def _drop(self, parts: list[Partition]) -> None:
+        """Let go what still is as it was; what was recovered anew came with another membership."""
+        for part in filter(self._is_held, parts):
+            self._table.drop(part.number)
 
     def _is_held(self, part: Partition) -> bool:
         """Tell whether a partition still is ours: not dropped, nor recovered anew."""
@@ -179,7 +200,7 @@ class CommitRounds:
                     return []
                 part.settle()
                 plans.append(self._plan(part, now, limit))
-                writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock())))
+                writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock(), self._lease)))
                 # Each partition is taken at a moment of its own; in between, fetches are folded.
                 await asyncio.sleep(0)
             if self._broken:

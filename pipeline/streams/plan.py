@@ -12,6 +12,7 @@ from pipeline.state.documents import ENCODER
 from pipeline.state.packed import Packed
 from pipeline.state.partition import Partition
 from pipeline.streams.batches import Acknowledged, BatchWriter
+from pipeline.streams.lease import Lease
 from schemas import AccountContribution
 
 Written = tuple[bytes, bytes | None]
@@ -62,7 +63,7 @@ class Plan:
     headers: list[Header] = field(default_factory=list)
 
 
-async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProducer) -> list[Acknowledged]:
+async def write(plan: Plan, outputs: Outputs, now: int, lease: Lease, producer: AIOKafkaProducer) -> list[Acknowledged]:
     """
     Write the rows of a partition and, when they are acknowledged, what follows from them.
 
@@ -70,6 +71,7 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
         plan: What is written.
         outputs: Where to.
         now: The records' timestamp, Unix ms.
+        lease: Required before each of the two: the rows may have been acknowledged late.
         producer: Of the running loop.
 
     Returns:
@@ -77,7 +79,10 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
 
     Raises:
         ChangelogWriteError: The broker did not acknowledge.
+        MembershipLostError: The partition is another worker's; it may have read what was written, or written before.
+        BrokerUnavailableError: Nobody says whether it is.
     """
+    await lease.require()
     number = plan.part.number
     writer = BatchWriter(producer)
     _add_contributions(writer, plan.farewells, plan, outputs, now)
@@ -85,6 +90,7 @@ async def write(plan: Plan, outputs: Outputs, now: int, producer: AIOKafkaProduc
     writer.extend(outputs.changelog, number, *Packed.of_pairs(plan.rows), now)
     await writer.flush()
     rows = writer.acknowledged.get((outputs.changelog, number), [])
+    await lease.require()
     writer = BatchWriter(producer)
     writer.extend(outputs.scores, number, *Packed.of_pairs(plan.scores), now, plan.headers)
     writer.extend(outputs.details, number, *Packed.of_pairs(plan.details), now)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from pipeline.errors import ChangelogWriteError
+from pipeline.errors import ChangelogWriteError, MembershipLostError
 from pipeline.settings import Settings
 from pipeline.state.partition import Partition
 from pipeline.state.records import Refusal
@@ -39,8 +39,8 @@ class Worker:
         self.member: bool | None = True
         self.recovered: Partition | None = None
         """What comes in the partition's place while the coordinator is asked."""
-        self.refuses = False
-        """Whether the broker does not acknowledge rows."""
+        self.refuses: Exception | None = None
+        """Why rows are not written, or what follows from them is not."""
         self.dead_letters = DeadLetters("clout.dead-letters")
         self.consumer = SimpleNamespace(
             lags=dict,
@@ -87,7 +87,7 @@ class Worker:
             self.done.append(("written", work.args[0].part.number))
             self.rows += work.args[0].rows
             if self.refuses:
-                written.set_exception(ChangelogWriteError("the broker did not acknowledge"))
+                written.set_exception(self.refuses)
                 return written
         written.set_result(None)
         return written
@@ -151,15 +151,28 @@ async def test_a_coordinator_that_does_not_answer_is_asked_again() -> None:
 async def test_after_a_write_that_failed_no_round_writes_or_commits() -> None:
     """The rows it held are marked as flushed: the round that the worker's stop asks for must not commit past them."""
     worker = Worker()
-    worker.refuses = True
+    worker.refuses = ChangelogWriteError("the broker did not acknowledge")
     with pytest.raises(ChangelogWriteError):
         await worker.rounds.run()
     done = list(worker.done)
     assert ("written", 0) in done
     assert not [position for what, position in done if what == "committed"]
-    worker.refuses = False
+    worker.refuses = None
     assert not await worker.rounds.run()
     assert worker.done == done
+
+
+async def test_who_loses_its_membership_within_a_round_commits_nothing_and_goes_on() -> None:
+    """Its rows may have landed late; what it is given next is recovered, and is written as ever."""
+    worker = Worker()
+    worker.refuses = MembershipLostError("no longer a member of the group")
+    assert not await worker.rounds.run()
+    assert ("written", 0) in worker.done
+    assert not [position for what, position in worker.done if what == "committed"]
+    assert worker.held == {}
+    worker.refuses = None
+    worker.part = worker.held[0] = Partition(0)
+    assert await worker.rounds.run()
 
 
 async def test_after_a_fold_that_failed_no_round_writes_or_commits() -> None:

@@ -1,0 +1,113 @@
+"""For how long a worker may write without asking, and what it makes of the answers."""
+
+import asyncio
+
+import pytest
+
+from pipeline.errors import BrokerUnavailableError, MembershipLostError
+from pipeline.streams import lease as module
+from pipeline.streams.lease import Lease
+
+
+class Coordinator:
+    """Answers what it is told to, one answer after the other, the last one for ever; each takes its time."""
+
+    def __init__(self, *answers: bool | None, takes_s: float = 0.0) -> None:
+        self.answers = list(answers)
+        self.takes_s = takes_s
+        self.asked = 0
+        self.time = 0.0
+
+    async def ask(self) -> bool | None:
+        """Answer."""
+        self.asked += 1
+        self.time += self.takes_s
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def lease(self) -> Lease:
+        """Return a lease of 3 s."""
+        return Lease(self.ask, 3.0, lambda: self.time)
+
+
+async def test_while_it_lasts_nobody_asks() -> None:
+    """A round writes sixteen times; its fence has asked."""
+    coordinator = Coordinator(True)
+    lease = coordinator.lease()
+    assert await lease.renew() is True
+    coordinator.time = 3.0
+    await lease.require()
+    assert coordinator.asked == 1
+
+
+async def test_a_lease_that_ran_out_is_renewed() -> None:
+    """A long round, not a frozen worker."""
+    coordinator = Coordinator(True)
+    lease = coordinator.lease()
+    await lease.renew()
+    coordinator.time = 3.1
+    await lease.require()
+    coordinator.time = 6.1
+    await lease.require()
+    assert coordinator.asked == 2
+
+
+async def test_it_begins_when_the_question_is_asked() -> None:
+    """The coordinator may have heard it then, however late its answer comes."""
+    coordinator = Coordinator(True, True, False, takes_s=2.0)
+    lease = coordinator.lease()
+    await lease.renew()
+    coordinator.time = 3.5
+    await lease.require()
+    assert coordinator.asked == 2
+    coordinator.time = 6.6
+    with pytest.raises(MembershipLostError):
+        await lease.require()
+
+
+async def test_who_was_never_told_has_none() -> None:
+    """Nor whoever was told that it is no member."""
+    coordinator = Coordinator(None, False)
+    lease = coordinator.lease()
+    assert await lease.renew() is None
+    coordinator.time = 0.1
+    with pytest.raises(MembershipLostError):
+        await lease.require()
+
+
+async def test_a_coordinator_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is started again knows its members."""
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    coordinator = Coordinator(True, None, None, True, takes_s=0.5)
+    lease = coordinator.lease()
+    await lease.renew()
+    coordinator.time = 10.0
+    await lease.require()
+    assert coordinator.asked == 4
+
+
+async def test_a_coordinator_that_never_answers_ends_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is committed; the error says what to do."""
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    coordinator = Coordinator(True, None, takes_s=7.0)
+    lease = coordinator.lease()
+    await lease.renew()
+    coordinator.time = 20.0
+    with pytest.raises(BrokerUnavailableError, match="start the worker again"):
+        await lease.require()
+    assert coordinator.asked == 1 + 5
+
+
+async def test_it_is_asked_in_the_loop_of_the_worker() -> None:
+    """Whoever writes does so in another thread, and the consumer's is asked from the worker's only."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    time = 0.0
+
+    async def ask() -> bool:
+        loops.append(asyncio.get_running_loop())
+        return True
+
+    lease = Lease(ask, 3.0, lambda: time)
+    await lease.renew()
+    time = 4.0
+    await asyncio.to_thread(lambda: asyncio.run(lease.require()))
+    assert loops == [asyncio.get_running_loop()] * 2
