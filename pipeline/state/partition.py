@@ -158,6 +158,16 @@ class Partition:
         return self.version_before + int(np.maximum(self.positions, self.counted).sum())
 
     @property
+    def is_behind(self) -> bool:
+        """
+        Tell whether whoever had the partition before had come further, in some topic.
+
+        It may have sent documents of any row: ours of the same sum of offsets, or a greater one, may tell less of that
+        topic.
+        """
+        return bool((self.positions < self.counted).any())
+
+    @property
     def room(self) -> int:
         """Return the number of rows that the columns have room for."""
         return self._room
@@ -442,11 +452,13 @@ class Partition:
 
     def rows_ahead(self) -> NDArray[np.bool_]:
         """
-        Return bool[rows]: which ones know more of the log than `positions` say.
+        Return bool[rows]: of which ones more may have been told than `positions` say.
 
-        After a crash between a row's flush and the commit, until what was folded then is read again.
+        After a crash between a flush and the commit, until what was folded then is read again.
         """
         n = len(self)
+        if self.is_behind:
+            return np.ones(n, np.bool_)
         if self.applied is None:
             return np.zeros(n, np.bool_)
         ahead: NDArray[np.bool_] = np.any(self.applied[:n] > self.positions, axis=1)

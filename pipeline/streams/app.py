@@ -82,7 +82,8 @@ def create_app(settings: Settings, name: str | None = None) -> App:
         broker=f"clout://{';'.join(bootstrap_servers(settings))}",
         broker_credentials=_credentials(settings),
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        # A lease begins with a heartbeat, and the last round before a group forms anew must do with what is left of it.
+        broker_heartbeat_interval=settings.session_timeout_s / 8,
         broker_request_timeout=max(30.0, settings.session_timeout_s),
         broker_commit_interval=settings.commit_interval_s,
         broker_max_poll_interval=600.0,

@@ -57,6 +57,12 @@ DETAILED_A_ROUND: Final = 2
 OVERRUN_S: Final = 0.5
 """After a round that took longer no details are emitted: scores come first."""
 
+FORMING_S: Final = 50.0
+"""Less than Apache Kafka waits for a member to join a group that forms anew: Faust asks it for 60 s."""
+
+EMBEDDED_FORMING: Final = 0.45
+"""The same of the embedded broker, in session timeouts: it waits for half of one."""
+
 ROW_COST_S: Final = 20e-6
 """First guess of what a row's emission costs; then it is measured."""
 
@@ -71,14 +77,20 @@ class CommitRounds:
         self._share = settings.emit_catchup_share
         self._outputs = Outputs.of(settings, table.changelog_topic.get_topic_name())
         self._zombies = Zombies(settings, lambda: table.tails)
-        # The embedded broker goes on without a member that has not joined anew for half the session timeout.
-        self._lease = Lease(self._is_member, settings.session_timeout_s / 2)
+        self._lease = Lease(
+            self._is_member,
+            lambda: app.consumer.heartbeats,
+            settings.session_timeout_s / 2,
+            FORMING_S if settings.idempotence else settings.session_timeout_s * EMBEDDED_FORMING,
+        )
         self._committed: dict[TP, int] = {}
         self._row_cost = ROW_COST_S
         self._last_round = time.monotonic()
         self._round_s = 0.0
         self._failed = False
         self._broken = False
+        self._paused = False
+        self._generation: int | None = None
         self._behind = False
         self._turn = 0
         self.lag = 0
@@ -97,7 +109,8 @@ class CommitRounds:
         consumer, producer = self._app.consumer, self._app.producer.thread
         # After a write that failed the rows it held are marked as flushed: the next round, also the one
         # that the worker's stop asks for, must not commit past them.
-        if self._failed or self._broken or not self._table.partitions_held or not producer.is_running:
+        may_write = not (self._failed or self._broken or self._paused)
+        if not may_write or not self._table.partitions_held or not producer.is_running:
             return False
         self.lag = sum(consumer.lags().values())
         started = time.monotonic()
@@ -175,6 +188,19 @@ class CommitRounds:
         """A fold has failed: from now on nothing is written or committed, by the round that is under way neither."""
         self._broken = True
 
+    def pause(self) -> None:
+        """The group forms anew: until it is known which partitions are still ours, nothing is written."""
+        self._paused, self._generation = True, None
+
+    def group_formed(self, generation: int) -> None:
+        """The group has formed, and has this generation."""
+        self._generation = generation
+
+    def go_on(self, generation: int) -> None:
+        """All partitions held are ours, in a generation; it may be gone again."""
+        if generation == self._generation:
+            self._paused = False
+
     def forget_commits(self) -> None:
         """After a rebalance: what was committed is not known any more."""
         self._committed.clear()
@@ -241,9 +267,10 @@ class CommitRounds:
         if limit is None and self._round_s < OVERRUN_S:
             self._plan_details(plan, emission.details_due(part, now, self._share_of_details(number)), now)
         self._plan_contributions(plan, np.flatnonzero(planned), now)
-        rows = emission.to_save(part, planned)
+        moved = bool((part.positions != part.committed).any())
+        rows = emission.to_save(part, planned, moved=moved)
         # Whose document is not owed has it out when this round is done, if not before; but readers may not take it yet.
-        is_out = ~part.owed[rows] & (self._table.tails[number].hidden_to < 0)
+        is_out = ~part.owed[rows] & (self._table.tails[number].hidden_to < 0) & (moved | ~planned[rows])
         plan.rows.extend(encode_rows(part, rows, is_out, part.writer))
         part.dirty[rows] = False
         told = part.spikes.take_told()

@@ -106,7 +106,7 @@ class Emission:
             looked = self._longest_owed(owed, limit)
         else:
             looked = self._waiting(part, owed, now)
-        if limit is None:
+        if limit is None and not part.is_behind:
             looked = np.union1d(looked, self._silent(part))
         out: list[Due] = []
         for start in range(0, len(looked), CHUNK):
@@ -175,7 +175,7 @@ class Emission:
             return Due(rows, seen, scores)
         return Due(rows, seen.pick(picked), scores.pick(picked))
 
-    def to_save(self, part: Partition, planned: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def to_save(self, part: Partition, planned: NDArray[np.bool_], *, moved: bool) -> NDArray[np.int64]:
         """
         Return the rows whose changelog records are to be written anew, and note them as saved.
 
@@ -186,12 +186,14 @@ class Emission:
         Args:
             part: The documents that are due have been asked for.
             planned: bool[rows], whose documents go out in this round.
+            moved: Whether there is something in the log beyond the committed offsets. If not, no document is told from
+                one that is not out, with news of its row or without.
         """
         n = len(part)
         dirty = part.dirty[:n]
         rows = np.flatnonzero(dirty | (self._unsaved[:n] & ~planned))
         self._unsaved[rows] = False
-        self._unsaved[:n] |= planned & ~dirty
+        self._unsaved[:n] |= planned & ~dirty if moved else planned
         return rows
 
     def details_due(self, part: Partition, now: int, limit: int) -> NDArray[np.int64]:
@@ -221,12 +223,6 @@ class Emission:
         self._grow(part)
         self._owed_since[rows] = -1
         self._urgent[rows] = self._backlog[rows] = self._details_owed[rows] = self._unsaved[rows] = False
-
-    def has_emitted(self, part: Partition) -> NDArray[np.bool_]:
-        """Return whose documents or details this process has emitted, bool[rows]."""
-        self._grow(part)
-        emitted: NDArray[np.bool_] = np.maximum(self._emitted_at, self._details_at)[: len(part)] > _NEVER
-        return emitted
 
     def owe_all(self, part: Partition) -> None:
         """What is owed is due as soon as its turn comes, however little it has moved: after a recovery, for one."""

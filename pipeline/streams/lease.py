@@ -2,7 +2,7 @@
 A lease: for how long a worker may write on its coordinator's word that it is a member of the group.
 
 A worker that stood still for longer may have a successor, which has emitted documents that ours, of a greater sum of
-offsets, would take back. Who finds its lease run out asks again, at every step of a write.
+offsets, would take back. So each write looks at its lease, and asks again when that has run out.
 
 Source: C. Gray, D. Cheriton, Leases, SOSP 1989. The clock is monotonic: it goes on while a process is stopped.
 """
@@ -10,6 +10,7 @@ Source: C. Gray, D. Cheriton, Leases, SOSP 1989. The clock is monotonic: it goes
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.errors import BrokerUnavailableError, MembershipLostError
@@ -17,8 +18,18 @@ from pipeline.errors import BrokerUnavailableError, MembershipLostError
 AGAIN_S: Final = 0.1
 """Pause before a coordinator that does not answer is asked once more."""
 
-PATIENCE_S: Final = 30.0
-"""How long it may not answer: as long as the producer waits for an acknowledgement."""
+PATIENCE_S: Final = 60.0
+"""How long it may not answer: twice as long as one request."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """When the last heartbeats were sent to which the coordinator gave an answer, monotonic seconds."""
+
+    member: float = float("-inf")
+    """That this worker is a member."""
+    at_rest: float = float("-inf")
+    """That it is, and that the group does not form anew."""
 
 
 class Lease:
@@ -26,52 +37,56 @@ class Lease:
     The lease of one worker.
 
     Args:
-        ask: Asks the group's coordinator whether this worker still is a member; None when it does not answer.
-        duration_s: Less than the coordinator waits until it gives the partitions of a silent member to others.
-        clock: Seconds.
+        ask: Sends a heartbeat: whether this worker still is a member; None when the coordinator does not answer.
+        heard: What heartbeats were answered until now.
+        silent_s: Less than a member may be silent.
+        forming_s: Less than a group that forms anew waits for a member to join.
+        clock: Seconds, the clock of what was heard.
     """
 
     def __init__(
         self,
         ask: Callable[[], Awaitable[bool | None]],
-        duration_s: float,
+        heard: Callable[[], Heard],
+        silent_s: float,
+        forming_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
-        self._duration_s = duration_s
+        self._heard = heard
+        self._silent_s = silent_s
+        self._forming_s = forming_s
         self._clock = clock
-        self._until = clock()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _lasts(self) -> bool:
+        heard = self._heard()
+        return self._clock() <= min(heard.member + self._silent_s, heard.at_rest + self._forming_s)
 
     async def renew(self) -> bool | None:
         """Ask, in the worker's loop, and return the answer."""
         self._loop = asyncio.get_running_loop()
-        # The coordinator counts from when it hears us, which is later.
-        asked = self._clock()
-        member = await self._ask()
-        if member:
-            self._until = asked + self._duration_s
-        return member
+        return await self._ask()
 
     async def require(self) -> None:
         """
         Return while the lease lasts, else when it is renewed; in any loop, after `renew`.
 
         Raises:
-            MembershipLostError: This worker is a member no more.
+            MembershipLostError: This worker is a member no more, or the group may have gone on without it.
             BrokerUnavailableError: The coordinator does not answer.
         """
         assert self._loop is not None
         give_up = self._clock() + PATIENCE_S
-        while self._clock() > self._until:
-            renewed = asyncio.run_coroutine_threadsafe(self.renew(), self._loop)
-            member = await asyncio.wrap_future(renewed)
-            if member is False:
-                raise MembershipLostError("no longer a member of the group")
+        while not self._lasts():
+            asked = asyncio.run_coroutine_threadsafe(self.renew(), self._loop)
+            member = await asyncio.wrap_future(asked)
             if member is None:
                 if self._clock() > give_up:
                     raise BrokerUnavailableError(
                         f"the group's coordinator has not answered for {PATIENCE_S:.0f} s: start the worker again when "
-                        "the broker is well"
+                        "the broker is well; it continues from the last commit"
                     )
                 await asyncio.sleep(AGAIN_S)
+            elif not member or not self._lasts():
+                raise MembershipLostError("the group may have given the partitions of this worker to others")

@@ -1,5 +1,5 @@
 """
-How a worker leaves its group on the embedded broker.
+How a worker belongs to its group: what heartbeats tell it, and how it leaves on the embedded broker.
 
 Tansu 0.6.0 goes on calling somebody the leader who left while the group was forming: every member is told to wait for
 the leader's plan from then on, and nobody ever gets a partition. A member that falls silent is forgotten with its
@@ -10,14 +10,35 @@ Uses names of aiokafka 0.14.0 that begin with an underscore, as the transport do
 """
 
 import asyncio
+import time
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 
+from pipeline.streams.lease import Heard
+
 _LOOKS_S: Final = (0.0, 0.3)
 """Pauses before each look: a member that is stopped at the same moment has left by the second one."""
+
+
+def note_heartbeats(consumer: AIOKafkaConsumer, heard: Heard) -> None:
+    """Let a consumer that has started note each heartbeat that is answered, those that it sends by itself, too."""
+    coordinator = consumer._coordinator
+    heartbeat = coordinator._do_heartbeat
+
+    async def noted() -> bool:
+        # The coordinator counts from when it hears us, which is later.
+        sent = time.monotonic()
+        is_member: bool = await heartbeat()
+        if is_member:
+            heard.member = sent
+            if not coordinator._rejoin_needed_fut.done():
+                heard.at_rest = sent
+        return is_member
+
+    coordinator._do_heartbeat = noted
 
 
 def leave_at_rest(consumer: AIOKafkaConsumer) -> None:

@@ -91,6 +91,7 @@ class BulkRecovery(Recovery):
         kept = set(table.partitions_held) & numbers if generation == self._held_generation + 1 else set()
         for number in set(table.partitions_held) - kept:
             table.drop(number)
+        app.rounds.go_on(generation)
         wanted = sorted(numbers - kept)
         if wanted:
             await app.decisions.arrived()

@@ -161,11 +161,8 @@ class EngagementTable(faust.Table):
         part = restore.partition
         self.partitions_held[part.number] = part
         tail = self.tails[part.number] = Tail(end)
-        if (part.positions < part.counted).any():
-            tail.hidden_to = part.told
         if part.version_before + restore.overtaken_to >= part.version:
-            tail.hidden_to = max(tail.hidden_to, part.version_before + restore.overtaken_to)
-            tail.hides_all = True
+            tail.hidden_to = part.version_before + restore.overtaken_to
         emission = self.emissions[part.number] = Emission(self.settings)
         emission.owe_all(part)
         emission.owe_details(part)

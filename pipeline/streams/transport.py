@@ -27,7 +27,8 @@ from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
 from pipeline.streams.inbox import LARGE, Inbox
-from pipeline.streams.membership import leave_at_rest
+from pipeline.streams.lease import Heard
+from pipeline.streams.membership import leave_at_rest, note_heartbeats
 from pipeline.streams.producer_thread import ProducerThread
 from pipeline.streams.read_ahead import ReadAhead, Reading
 
@@ -35,7 +36,7 @@ POLL_S = 0.5
 """How long fetching waits for records, and the drain for fetches, before they look whether they should stop."""
 
 IDLE_S = 0.02
-"""How often it is looked whether there is something to fetch while nothing may be fetched."""
+"""How often it is looked whether there is something to fetch while nothing may be fetched, or a round is done."""
 
 REST_S = 0.2
 """The pause after a fetch that brought little: rounds are as far apart. Each fetch costs this process a millisecond,
@@ -60,9 +61,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     What belongs to a loop is touched in its own thread: uvloop crashes the process where it meets another one.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heartbeats = Heard()
+
     async def on_start(self) -> None:
         """Start the consumer."""
         await super().on_start()
+        note_heartbeats(self._ensure_consumer(), self.heartbeats)
         if not get_settings().idempotence:  # the embedded broker
             leave_at_rest(self._ensure_consumer())
 
@@ -316,6 +322,11 @@ class BatchConsumer(driver.Consumer):
         member: bool | None = await self._thread.call_thread(self._thread.is_member)
         return member
 
+    @property
+    def heartbeats(self) -> Heard:
+        """Which heartbeats were answered."""
+        return self._thread.heartbeats
+
     async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the ends of some partitions; of none when the broker does not answer soon."""
         if self._thread.should_stop:
@@ -342,8 +353,23 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable what is folded while the partitions are still ours, then let them go."""
         self.stop_flow()
-        await self.commit()
+        try:
+            # A round that was under way has not seen what was folded meanwhile. Its future is no good to wait for:
+            # anybody else who does, and is cancelled, cancels it.
+            while self._commit_fut is not None:  # noqa: ASYNC110
+                await asyncio.sleep(IDLE_S)
+            await self.commit()
+        except Exception as exc:
+            # aiokafka takes no notice of what its listener raises, and no further round would write anything.
+            await self.crash(exc)
+            raise
+        self.app.rounds.pause()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """The group has formed; recovery lets rounds go on."""
+        self.app.rounds.group_formed(generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
         """Go on where the state stands: at the committed offsets, or at the beginning."""

@@ -45,8 +45,6 @@ class Tail:
     """The offset from which on somebody else may have written."""
     hidden_to: int = -1
     """Documents up to this version may be hidden by somebody else's; -1 where none is."""
-    hides_all: bool = False
-    """Whether they may be those of any user, or only those that this owner has emitted."""
     is_overtaken: bool = False
     """Whether the partition's own record must be written once more."""
 
@@ -131,7 +129,6 @@ class Zombies:
         if not found.records:
             return
         tail.hidden_to = max(tail.hidden_to, part.version_before + found.position)
-        tail.hides_all = True
         tail.is_overtaken = True
         _log.warning(
             "a worker that had lost this partition wrote rows of it: they are written again",
@@ -142,23 +139,17 @@ class Zombies:
 
     def owe(self, part: Partition, emission: Emission) -> bool:
         """
-        Owe documents once more that may be hidden, when they are newer than what hides them.
-
-        A zombie may have sent any. Whoever had the partition before us may have sent, in a last round that it did not
-        commit, what is newer than ours until we have come there, too.
+        Owe documents once more that a zombie's may hide, when they are newer than those.
 
         Returns:
             Whether the partition's own record is to be written, however little has happened.
         """
         tail = self._tails()[part.number]
         if 0 <= tail.hidden_to < part.version:
-            hidden = part.index.is_named()
-            if not tail.hides_all:
-                hidden &= emission.has_emitted(part)
-            rows = np.flatnonzero(hidden)
+            rows = np.flatnonzero(part.index.is_named())
             # Written once more, too: who has the partition next must know that they are owed.
             part.owed[rows] = part.dirty[rows] = True
             emission.owe_all(part)
-            tail.hidden_to, tail.hides_all = -1, False
+            tail.hidden_to = -1
         overtaken, tail.is_overtaken = tail.is_overtaken, False
         return overtaken

@@ -44,6 +44,7 @@ def test_wrong_clocks_age_nothing_and_take_nothing_back(trial: Trial) -> None:
     assert fates["applied"] == trial.ledger.records + behind.records
     documents = asyncio.run(read_scores(cluster.settings))
     now = time.time() * 1000
+    assert min(document.time for document in documents) < now - HOUR_MS / 2, "the worker's clock was set back"
     assert max(document.as_of for document in documents) <= now + 1_000
     assert not any(document.user.startswith("n:ahead") for document in documents)
     trial.compare({**trial.ledger.expected(), **behind.expected()})

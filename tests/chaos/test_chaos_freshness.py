@@ -8,11 +8,14 @@ from typing import Final
 import httpx
 import pytest
 
+from tests.chaos.test_chaos_many_workers import take_over
+from tests.chaos.test_chaos_outage import CUT_S, FROZEN_S
 from tests.chaos.trial import RATE, Trial
-from tests.support.cluster import Role, Valkey
+from tests.support.cluster import Broker, Role, Valkey
 from tests.support.eventually import eventually
 from tests.support.kafka import Kafka
 from tests.support.observed import metrics, received_by_all
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.timeout(400)]
 
@@ -120,6 +123,52 @@ def test_an_emptied_redis_does_not_hold_up_news(trial: Trial, own_valkey: Valkey
         trial.nemesis.note("SIGKILL of Valkey")
         own_valkey.start()
         freshness.is_back()
+
+
+def test_a_worker_that_was_frozen_holds_nobody_up(trial: Trial) -> None:
+    """Past its session, until the other one has all; then it comes back, and they share again."""
+    with fresh(trial) as freshness:
+        other, frozen = freshness.start(), freshness.start()
+        frozen.freeze()
+        trial.nemesis.note(f"SIGSTOP of {frozen.name}")
+        take_over(trial, other)
+        frozen.thaw()
+        trial.nemesis.note(f"SIGCONT of {frozen.name}")
+        freshness.is_back()
+
+
+def test_a_worker_that_joins_and_leaves_holds_nobody_up(trial: Trial) -> None:
+    """All partitions move twice."""
+    with fresh(trial) as freshness:
+        freshness.start()
+        joined = freshness.start()
+        freshness.is_back()
+        freshness.workers.remove(joined)
+        trial.leave(joined)
+        freshness.is_back()
+
+
+def test_a_broker_that_was_frozen_is_caught_up_with(own_trial: Trial, own_broker: Broker) -> None:
+    """Nothing answered for longer than a session."""
+    with fresh(own_trial, supervised=True) as freshness:
+        freshness.start()
+        own_broker.freeze()
+        own_trial.nemesis.note("SIGSTOP of the broker")
+        own_trial.nemesis.moment(FROZEN_S, FROZEN_S)
+        own_broker.thaw()
+        freshness.is_back()
+
+
+def test_a_broker_that_was_cut_off_is_caught_up_with(distant: Trial, proxy: Proxy) -> None:
+    """From everyone: agents, the worker, the sink and the lookup service."""
+    with fresh(distant, supervised=True) as freshness:
+        freshness.start()
+        proxy.cut()
+        distant.nemesis.note("every connection to the broker is cut")
+        distant.nemesis.moment(CUT_S, CUT_S)
+        proxy.heal()
+        freshness.is_back()
+    assert proxy.broken > 0
 
 
 @pytest.mark.kafka

@@ -109,6 +109,7 @@ def test_a_full_disk_at_the_broker_loses_nothing_that_it_acknowledged(own_kafka_
         own_kafka.start()
         trial.nemesis.moment(0.0, 2.0)
         if not worker.is_running():
+            assert "whether its disk is full" in worker.output(), worker.output()[-6000:]
             assert "Traceback" not in worker.output()
             worker = trial.worker()
         trial.wait_until_it_folds(worker)

@@ -28,7 +28,11 @@ def outlast(trial: Trial, begin: Callable[[], None], end: Callable[[], None], se
         trial.nemesis.moment(0.0, 2.0)
         begin()
         trial.nemesis.note(f"the broker is away for {seconds:g} s")
-        trial.nemesis.moment(seconds, seconds)
+        trial.nemesis.moment(seconds / 2, seconds / 2)
+        folded = metrics(worker).received
+        trial.nemesis.moment(seconds / 2, seconds / 2)
+        # What was fetched before is folded by now; nothing can come.
+        assert metrics(worker).received == folded
         end()
         worker = go_on(trial, worker, **changes)
         trial.nemesis.moment(1.0, 3.0)

@@ -13,6 +13,7 @@ from pipeline.clock import system_clock
 from schemas import Engagement
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually_async
+from tests.support.observed import wait_for_rest
 from tests.support.peers.bluesky import Happenings, commit, tid
 from tests.support.peers.jetstream import JetstreamPeer
 from tests.support.topics import all_engagements, has_ids
@@ -83,7 +84,8 @@ async def test_everything_arrives_once_whatever_the_server_does(cluster: Cluster
 
 
 async def test_a_killed_agent_goes_on_where_it_was(cluster: Cluster, peer: JetstreamPeer) -> None:
-    """None is lost, and what is sent twice is the same, with the same stamps."""
+    """None is lost, what is sent twice is the same, with the same stamps, and counts once."""
+    worker = cluster.start("worker")
     told = happenings()
     for _ in range(3):
         agent = cluster.run("agent", "bluesky", "--host", peer.url)
@@ -96,6 +98,11 @@ async def test_a_killed_agent_goes_on_where_it_was(cluster: Cluster, peer: Jetst
     events = await arrives(cluster, told)
     assert consistent(events)
     assert await asyncio.to_thread(agent.stop) == 0
+    [reading] = await asyncio.to_thread(wait_for_rest, [worker], len(await all_engagements(cluster.settings)))
+    fates = reading.fates()
+    assert fates.pop("applied") == len(told.expected)
+    assert fates.pop("duplicate") == reading.received - len(told.expected)
+    assert not any(fates.values())
 
 
 async def begun(cluster: Cluster) -> bool:

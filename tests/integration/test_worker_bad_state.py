@@ -11,14 +11,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from agents.publisher import Publisher
 from agents.routes import Routes
 from pipeline.kafka import client_options
-from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
 from pipeline.state.sources import SOURCES
 from pipeline.topics import CHANGELOG, ensure_topics
 from tests.support.cluster import Cluster, Logged
 from tests.support.eventually import eventually, eventually_async
 from tests.support.ledger import Ledger
-from tests.support.observed import wait_for_rest
+from tests.support.observed import committed, wait_for_rest
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
@@ -96,17 +95,6 @@ async def trim(settings: Settings, partition: TopicPartition) -> None:
         await admin.delete_records({partition: RecordsToDelete(before_offset=1)})
     finally:
         await admin.close()
-
-
-async def committed(settings: Settings, *topics: str) -> set[int | None]:
-    """Return the offsets that the worker's group has committed, by default of every topic that it folds."""
-    async with LogReader(settings, group=settings.topic_prefix + "worker") as reader:
-        tps = [
-            TopicPartition(settings.topic_prefix + name, number)
-            for name in topics or SOURCES
-            for number in range(settings.partitions)
-        ]
-        return set((await reader.committed(tps)).values())
 
 
 async def abort(settings: Settings) -> None:

@@ -15,12 +15,14 @@ from tests.support.history import counted, doubled, held_by_reader, lost
 from tests.support.kafka import Kafka
 from tests.support.ledger import Ledger
 from tests.support.load import Load
-from tests.support.observed import metrics, read_scores, wait_for_rest
+from tests.support.observed import committed, metrics, read_scores, wait_for_rest
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
 SMALL: Final = {"max.message.bytes": "4000"}
 """A handful of rows fits, the batches of a busy round do not."""
+TOO_SMALL: Final = {"max.message.bytes": "100"}
+"""Not a single row fits."""
 USUAL: Final = {"max.message.bytes": "1048588"}
 
 
@@ -71,6 +73,19 @@ def test_a_changelog_that_refuses_a_write_stops_the_worker_before_the_commit(kaf
     found = counted(held_by_reader(asyncio.run(read_scores(settings))).values())
     assert lost(ledger.expected(), found) == doubled(ledger.expected(), found) == []
     assert successor.stop() == 0
+
+
+def test_where_no_row_was_ever_written_nothing_is_committed(kafka_cluster: Cluster) -> None:
+    """Neither by the round that failed nor by the last one of a worker that stops; and it says what to look at."""
+    settings = kafka_cluster.settings
+    asyncio.run(create_changelog(settings, TOO_SMALL))
+    worker = kafka_cluster.start("worker").wait_ready()
+    with Load(settings, Ledger(1), 2_000):
+        eventually(lambda: not worker.is_running(), 60, f"the worker ends; its log is {worker.log}")
+    assert worker.child.status() not in {0, None}
+    assert asyncio.run(committed(settings)) <= {None, 0}
+    assert "whether its disk is full" in worker.output()
+    assert "Traceback" not in worker.output()
 
 
 def test_a_broker_that_hangs_does_not_keep_the_worker_from_stopping(

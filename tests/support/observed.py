@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from aiokafka import TopicPartition
 
+from pipeline.log_reader import LogReader
 from pipeline.settings import Settings
+from pipeline.state.sources import SOURCES
 from pipeline.topics import ENGAGEMENT_TOPICS
 from schemas import ScoreDocument
 from tests.support.cluster import Role
@@ -25,6 +28,17 @@ _LINE: Final = re.compile(r"(clout_\w+)(?:\{(.*)\})? (\S+)")
 async def count_records(settings: Settings) -> int:
     """Return how many engagements the broker has in its topics, by reading them."""
     return len(await read_topic(settings, *ENGAGEMENT_TOPICS))
+
+
+async def committed(settings: Settings, *topics: str) -> set[int | None]:
+    """Return the offsets that the worker's group has committed, by default of every topic that it folds."""
+    async with LogReader(settings, group=settings.topic_prefix + "worker") as reader:
+        tps = [
+            TopicPartition(settings.topic_prefix + name, number)
+            for name in topics or SOURCES
+            for number in range(settings.partitions)
+        ]
+        return set((await reader.committed(tps)).values())
 
 
 async def read_scores(settings: Settings) -> list[ScoreDocument]:

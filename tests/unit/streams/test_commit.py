@@ -17,6 +17,7 @@ from pipeline.streams.batches import Acknowledged
 from pipeline.streams.commit import CommitRounds
 from pipeline.streams.dead_letters import DeadLetters, write_letters
 from pipeline.streams.emission import Emission
+from pipeline.streams.lease import Heard
 from pipeline.streams.plan import write
 from pipeline.streams.zombies import Tail
 from tests.unit.state.log import engagement, folded, restored
@@ -47,6 +48,7 @@ class Worker:
             flow_active=flow_active,
             should_stop=not flow_active,
             is_member=self._is_member,
+            heartbeats=Heard(),
             bring_in=self._bring_in,
             commit_positions=self._commit,
         )
@@ -172,6 +174,21 @@ async def test_who_loses_its_membership_within_a_round_commits_nothing_and_goes_
     assert worker.held == {}
     worker.refuses = None
     worker.part = worker.held[0] = Partition(0)
+    assert await worker.rounds.run()
+
+
+async def test_while_the_group_forms_anew_no_round_writes() -> None:
+    """The coordinator calls a member whose partitions are another worker's by then."""
+    worker = Worker()
+    worker.rounds.pause()
+    assert not await worker.rounds.run()
+    assert worker.done == []
+    worker.rounds.group_formed(2)
+    worker.rounds.pause()
+    worker.rounds.go_on(2)
+    assert not await worker.rounds.run(), "recovery began late: it forms once more"
+    worker.rounds.group_formed(3)
+    worker.rounds.go_on(3)
     assert await worker.rounds.run()
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from pipeline.errors import ChangelogWriteError
 from pipeline.streams import transport
 from pipeline.streams.transport import BatchConsumer, BatchConsumerThread
 
@@ -109,3 +111,56 @@ async def test_nobody_asks_a_thread_that_has_stopped() -> None:
     assert await BatchConsumer.is_member(stand_in) is None
     assert await BatchConsumer.commit_positions(stand_in, cast("Any", {"a": 1})) is False
     await BatchConsumer.perform_seek(stand_in)
+
+
+class Revoked(BatchConsumer):
+    """Without a client; notes what it does when its partitions are taken, in order."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.done: list[str] = []
+        self.failure = failure
+        self.app = SimpleNamespace(rounds=SimpleNamespace(pause=partial(self.done.append, "paused")))
+        self._commit_fut: asyncio.Future[None] | None = None
+
+    def stop_flow(self) -> None:
+        """Note it."""
+        self.done.append("flow stopped")
+
+    async def commit(self, *_: Any, **__: Any) -> bool:
+        """Run a round, or fail."""
+        assert self._commit_fut is None, "it would wait for that one, and run none"
+        self.done.append("committed")
+        if self.failure is not None:
+            raise self.failure
+        return True
+
+    async def crash(self, exc: BaseException) -> None:
+        """Note it."""
+        self.done.append(f"crashed: {exc}")
+
+
+async def test_after_the_last_round_before_a_group_forms_there_is_none_until_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And that one begins when the one under way has ended."""
+    consumer = Revoked()
+
+    async def ours(self: Any, revoked: set[Any]) -> None:
+        consumer.done.append("let go")
+
+    monkeypatch.setattr(transport.driver.Consumer, "on_partitions_revoked", ours)
+    consumer._commit_fut = asyncio.get_running_loop().create_future()
+    revoking = asyncio.create_task(consumer.on_partitions_revoked(set()))
+    await asyncio.sleep(0)
+    assert consumer.done == ["flow stopped"]
+    consumer._commit_fut = None
+    await revoking
+    assert consumer.done == ["flow stopped", "committed", "paused", "let go"]
+
+
+async def test_a_last_round_that_fails_ends_the_worker() -> None:
+    """Nobody else hears of it, and no later round would write anything."""
+    consumer = Revoked(ChangelogWriteError("the broker did not acknowledge"))
+    with pytest.raises(ChangelogWriteError):
+        await consumer.on_partitions_revoked(set())
+    assert consumer.done == ["flow stopped", "committed", "crashed: the broker did not acknowledge"]

@@ -9,11 +9,14 @@ import pytest
 from pipeline.state.documents import rounded
 from pipeline.state.forgetting import drop_rows
 from pipeline.state.partition import Partition
+from pipeline.state.sources import SOURCE_OF
 from pipeline.streams import emission
 from pipeline.streams.emission import SWEEP_MS, Emission
 from tests.support.settings import make_settings
 from tests.unit.state.log import NOW, Log, crowd, engagement, fold, restored
 from tests.unit.state.log import changelog as changelog_of
+
+LIKES, SHARES = SOURCE_OF["likes"], SOURCE_OF["shares"]
 
 START = 1_000_000_000
 INTERVAL, SETTLE = 200, 30_000
@@ -337,13 +340,43 @@ def test_a_document_without_news_of_its_row_is_saved_a_round_later() -> None:
     part.dirty[:] = [True, False] + [False] * (part.room - 2)
     one, both = np.array([True, False]), np.array([True, True])
     none = np.array([False, False])
-    assert keeper.to_save(part, one).tolist() == [0]
+    assert keeper.to_save(part, one, moved=True).tolist() == [0]
     part.dirty[:] = False
-    assert keeper.to_save(part, none).tolist() == []
-    assert keeper.to_save(part, both).tolist() == []
-    assert keeper.to_save(part, one).tolist() == [1]
-    assert keeper.to_save(part, none).tolist() == [0]
-    assert keeper.to_save(part, none).tolist() == []
+    assert keeper.to_save(part, none, moved=True).tolist() == []
+    assert keeper.to_save(part, both, moved=True).tolist() == []
+    assert keeper.to_save(part, one, moved=True).tolist() == [1]
+    assert keeper.to_save(part, none, moved=True).tolist() == [0]
+    assert keeper.to_save(part, none, moved=True).tolist() == []
+
+
+def test_a_document_with_nothing_behind_it_in_the_log_is_saved_a_round_later() -> None:
+    """With news or without: a record that says it is out would be believed, since nothing is read again."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    part, keeper = rounds.part, rounds.emission
+    keeper.due(part, rounds.now)
+    part.dirty[:] = [True, False] + [False] * (part.room - 2)
+    both, none = np.array([True, True]), np.array([False, False])
+    assert keeper.to_save(part, both, moved=False).tolist() == [0]
+    part.dirty[:] = False
+    assert keeper.to_save(part, none, moved=False).tolist() == [0, 1]
+    assert keeper.to_save(part, none, moved=False).tolist() == []
+
+
+def test_until_the_last_owners_place_is_reached_nothing_goes_out() -> None:
+    """It may have told more of a user, at a lower sum of offsets: ours would take that back."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    part, keeper = rounds.part, rounds.emission
+    part.counted[:] = part.positions
+    part.counted[LIKES] += 1
+    part.positions[SHARES] += 1_000
+    keeper.owe_details(part)
+    assert keeper.due(part, rounds.now) == keeper.due(part, rounds.now, 10) == []
+    assert keeper.details_due(part, rounds.now, 10).tolist() == []
+    part.positions[LIKES] += 1
+    assert [due.rows.tolist() for due in keeper.due(part, rounds.now)] == [[0, 1]]
+    assert keeper.details_due(part, rounds.now, 10).tolist() == [0, 1]
 
 
 def test_a_row_that_was_dropped_is_saved_no_more() -> None:
@@ -354,9 +387,9 @@ def test_a_row_that_was_dropped_is_saved_no_more() -> None:
     keeper.due(part, rounds.now)
     part.dirty[:] = False
     both, none = np.array([True, True]), np.array([False, False])
-    assert keeper.to_save(part, both).tolist() == []
+    assert keeper.to_save(part, both, moved=True).tolist() == []
     keeper.drop(part, drop_rows(part, ["n:a"]))
-    assert keeper.to_save(part, none).tolist() == [1]
+    assert keeper.to_save(part, none, moved=True).tolist() == [1]
 
 
 def test_after_a_recovery_all_details_are_owed() -> None:

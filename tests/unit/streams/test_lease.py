@@ -6,27 +6,39 @@ import pytest
 
 from pipeline.errors import BrokerUnavailableError, MembershipLostError
 from pipeline.streams import lease as module
-from pipeline.streams.lease import Lease
+from pipeline.streams.lease import Heard, Lease
 
 
 class Coordinator:
-    """Answers what it is told to, one answer after the other, the last one for ever; each takes its time."""
+    """
+    Answers what it is told to, one answer after the other, the last one for ever; each takes its time.
+
+    The group forms anew from a time on.
+    """
+
+    forms_at = float("inf")
 
     def __init__(self, *answers: bool | None, takes_s: float = 0.0) -> None:
         self.answers = list(answers)
         self.takes_s = takes_s
         self.asked = 0
+        self.heard = Heard()
         self.time = 0.0
 
     async def ask(self) -> bool | None:
         """Answer."""
         self.asked += 1
-        self.time += self.takes_s
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        sent, self.time = self.time, self.time + self.takes_s
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer:
+            self.heard.member = sent
+            if sent < self.forms_at:
+                self.heard.at_rest = sent
+        return answer
 
     def lease(self) -> Lease:
-        """Return a lease of 3 s."""
-        return Lease(self.ask, 3.0, lambda: self.time)
+        """Return a lease of 3 s, and of 8 s while the group forms anew."""
+        return Lease(self.ask, lambda: self.heard, 3.0, 8.0, lambda: self.time)
 
 
 async def test_while_it_lasts_nobody_asks() -> None:
@@ -88,13 +100,39 @@ async def test_a_coordinator_that_does_not_answer_is_asked_again(monkeypatch: py
 async def test_a_coordinator_that_never_answers_ends_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is committed; the error says what to do."""
     monkeypatch.setattr(module, "AGAIN_S", 0.0)
-    coordinator = Coordinator(True, None, takes_s=7.0)
+    coordinator = Coordinator(True, None, takes_s=14.0)
     lease = coordinator.lease()
     await lease.renew()
     coordinator.time = 20.0
     with pytest.raises(BrokerUnavailableError, match="start the worker again"):
         await lease.require()
     assert coordinator.asked == 1 + 5
+
+
+async def test_heartbeats_of_their_own_renew_it() -> None:
+    """The client sends them all the time; nobody asks in between."""
+    coordinator = Coordinator(True)
+    lease = coordinator.lease()
+    await lease.renew()
+    for sent in (2.5, 5.0, 7.5):
+        coordinator.heard = Heard(sent, sent)
+        coordinator.time = sent + 2.0
+        await lease.require()
+    assert coordinator.asked == 1
+
+
+async def test_a_group_that_forms_anew_waits_for_so_long_only() -> None:
+    """It calls a member what has not joined yet, and goes on without it all the same."""
+    coordinator = Coordinator(True)
+    lease = coordinator.lease()
+    await lease.renew()
+    coordinator.forms_at = 1.0
+    coordinator.time = 7.9
+    await lease.require()
+    assert coordinator.asked == 2
+    coordinator.time = 8.1
+    with pytest.raises(MembershipLostError):
+        await lease.require()
 
 
 async def test_it_is_asked_in_the_loop_of_the_worker() -> None:
@@ -104,9 +142,11 @@ async def test_it_is_asked_in_the_loop_of_the_worker() -> None:
 
     async def ask() -> bool:
         loops.append(asyncio.get_running_loop())
+        heard.member = heard.at_rest = time
         return True
 
-    lease = Lease(ask, 3.0, lambda: time)
+    heard = Heard()
+    lease = Lease(ask, lambda: heard, 3.0, 3.0, lambda: time)
     await lease.renew()
     time = 4.0
     await asyncio.to_thread(lambda: asyncio.run(lease.require()))

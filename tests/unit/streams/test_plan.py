@@ -11,7 +11,7 @@ from pipeline.errors import MembershipLostError
 from pipeline.record_batch import RecordBatch
 from pipeline.state.forgetting import farewells
 from pipeline.state.partition import Partition
-from pipeline.streams.lease import Lease
+from pipeline.streams.lease import Heard, Lease
 from pipeline.streams.plan import Outputs, Plan, write
 from schemas import Identity
 from tests.support.settings import make_settings
@@ -38,14 +38,17 @@ class Group:
     def __init__(self) -> None:
         self.time = 0.0
         self.member = True
+        self.heard = Heard()
 
     async def lease(self) -> Lease:
         """Return a lease of 3 s that has just begun."""
-        lease = Lease(self._ask, 3.0, lambda: self.time)
+        lease = Lease(self._ask, lambda: self.heard, 3.0, 3.0, lambda: self.time)
         await lease.renew()
         return lease
 
     async def _ask(self) -> bool:
+        if self.member:
+            self.heard = Heard(self.time, self.time)
         return self.member
 
 
