@@ -33,6 +33,9 @@ def test_each_side_does_what_it_can_and_catches_up(kafka_trial: Trial, kafka: Ka
             worker = trial.worker(CLOUT_REDIS=f"redis://127.0.0.1:{free_port()}/0").wait_ready()
             sink = trial.cluster.start("sink", CLOUT_BROKER=kafka.url_of("PROXIED"))
             serve = trial.cluster.start("serve").wait_ready()
+            alerter = trial.cluster.start("alerter").wait_ready()
+            # With topics of its own: what it sends is not in the ledger.
+            agent = trial.cluster.run("agent", "synthetic", "--rate", "50", CLOUT_TOPIC_PREFIX="apart.")
             wait_until_it_stores(sink)
             eventually(lambda: hottest(serve)[1] is None, 60, "the API is up to date")
             for fault in (proxy.stall, proxy.cut):
@@ -51,4 +54,4 @@ def test_each_side_does_what_it_can_and_catches_up(kafka_trial: Trial, kafka: Ka
         expected = sum(trial.ledger.expected()["n:user0"].values())
         eventually(lambda: hottest(serve)[0] == expected, 30, f"the API shows {expected} engagements")
         assert proxy.broken > 0
-        assert [role.stop(10) for role in (sink, worker, serve)] == [0, 0, 0]
+        assert [role.stop(10) for role in (agent, alerter, sink, worker, serve)] == [0] * 5
