@@ -229,11 +229,14 @@ class CommitRounds:
                 writes.append(producer.write(partial(write, plans[-1], self._outputs, self._clock(), self._lease)))
                 # Each partition is taken at a moment of its own; in between, fetches are folded.
                 await asyncio.sleep(0)
-            if self._broken:
-                return []
-            # After the last plan: the positions in it are behind all that was refused until then.
-            letters = self._app.dead_letters.take()
-            writes.append(producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now)))
+                if any(map(_has_failed, writes)):
+                    break
+            else:
+                if self._broken:
+                    return []
+                # After the last plan: the positions in it are behind all that was refused until then.
+                letters = self._app.dead_letters.take()
+                writes.append(producer.write(partial(write_letters, self._app.dead_letters.topic, letters, now)))
         finally:
             done = await asyncio.gather(*writes, return_exceptions=True)
         written: list[list[Acknowledged]] = []
@@ -337,3 +340,7 @@ class CommitRounds:
         for tp, lag in self._app.consumer.lags().items():
             metrics.CONSUMER_LAG.labels(tp.topic, str(tp.partition)).set(lag)
         metrics.SCORES_OWED.set(sum(int(np.count_nonzero(part.owed[: len(part)])) for part in parts))
+
+
+def _has_failed(written: "asyncio.Future[Any]") -> bool:
+    return written.done() and not written.cancelled() and written.exception() is not None

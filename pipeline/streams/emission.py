@@ -96,7 +96,9 @@ class Emission:
         # Whom an account belongs to is news, however little its score moved.
         self._backlog[list(part.linking.take_relinked())] = True
         # What a document says must be what its offsets say: a row that is ahead of them waits.
-        owed = part.owed[:n] & ~part.rows_ahead()
+        ahead = part.rows_ahead()
+        owed = part.owed[:n] & ~ahead
+        self._backlog[:n] |= part.dirty[:n] & ahead
         since = self._owed_since[:n]
         since[owed & (since < 0)] = now
         self._details_owed[:n] |= part.dirty[:n]

@@ -81,12 +81,14 @@ class Lease:
         while not self._lasts():
             asked = asyncio.run_coroutine_threadsafe(self.renew(), self._loop)
             member = await asyncio.wrap_future(asked)
-            if member is None:
-                if self._clock() > give_up:
-                    raise BrokerUnavailableError(
-                        f"the group's coordinator has not answered for {PATIENCE_S:.0f} s: start the worker again when "
-                        "the broker is well; it continues from the last commit"
-                    )
-                await asyncio.sleep(AGAIN_S)
-            elif not member or not self._lasts():
+            if self._lasts():
+                return
+            # In a group at rest nobody gives back what is dropped on a mere suspicion: an answer may be late.
+            if member is False or (member and self._heard().at_rest < self._heard().member):
                 raise MembershipLostError("the group may have given the partitions of this worker to others")
+            if self._clock() > give_up:
+                raise BrokerUnavailableError(
+                    f"the group's coordinator has not answered in time for {PATIENCE_S:.0f} s: start the worker again "
+                    "when the broker is well; it continues from the last commit"
+                )
+            await asyncio.sleep(AGAIN_S)

@@ -218,6 +218,22 @@ class EngagementTable(faust.Table):
             _log.warning("records were removed before they were read", **tp._asdict(), records=removed)
             part.skip_to(source, begin)
 
+    def give_up_lost(self, ends: Mapping[TP, int]) -> None:
+        """
+        Wait for nothing behind the ends of the logs: a broker may have lost what the last owner had folded.
+
+        Nothing would be emitted until as many records have come in their place.
+        """
+        for tp, end in ends.items():
+            part, source = self.partitions_held.get(tp.partition), self.source(tp.topic)
+            if part is None:
+                continue
+            reached = max(end, int(part.positions[source]))
+            if part.counted[source] > reached:
+                lost = int(part.counted[source]) - reached
+                _log.warning("the broker has lost records that were counted", **tp._asdict(), records=lost)
+                part.counted[source] = reached
+
     def positions(self, committed: Mapping[TP, int]) -> dict[TP, int]:
         """Return where to go on reading: where the fold stands, or else at the committed offset."""
         positions: dict[TP, int] = {}

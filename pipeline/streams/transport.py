@@ -23,6 +23,7 @@ from faust.types.tuples import ConsumerMessage
 from mode import Service
 from mode.utils.futures import maybe_set_exception
 
+from pipeline.errors import BrokerRefusesError
 from pipeline.fetches import Fetched, next_fetches
 from pipeline.settings import get_settings
 from pipeline.state.records import Records
@@ -110,6 +111,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = cast("BatchConsumer", self.consumer)
         try:
             while not self.should_stop:
+                if await self._is_refused():
+                    return
                 wanted = consumer.inbox.wanted if consumer.flow_active else frozenset()
                 fetcher = self._ensure_consumer()._fetcher
                 if not wanted:
@@ -127,6 +130,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     await asyncio.sleep(REST_S)
         except Exception as exc:  # noqa: BLE001 - the worker's loop raises it where Faust expects it
             consumer.failed(exc)
+
+    async def _is_refused(self) -> bool:
+        """Crash when the group has refused this worker: aiokafka tells only who fetches, and nobody does meanwhile."""
+        try:
+            self._ensure_consumer()._coordinator.check_errors()
+        except KafkaError as exc:
+            refused = BrokerRefusesError(
+                f"the worker's group refuses it ({type(exc).__name__}: {exc}): look at the broker's log, at what its "
+                "user may do with the group, and whether another worker has its CLOUT_GROUP_INSTANCE_ID"
+            )
+            await self.crash(refused)
+            return True
+        return False
 
     async def is_member(self) -> bool | None:
         """Ask the group's coordinator whether this worker still is a member; None when it does not answer."""
@@ -378,6 +394,8 @@ class BatchConsumer(driver.Consumer):
         tps = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         committed = await self.committed(tps)
         self.app.engagement.skip_removed(await self._thread.call_thread(self._thread.begins, tps))
+        if get_settings().idempotence:  # the embedded broker names another end, and keeps all or nothing
+            self.app.engagement.give_up_lost(await self._thread.call_thread(self._thread.ends, tps))
         positions = self.app.engagement.positions(committed)
         await self._thread.call_thread(self._thread.seek_all, positions)
         self._committed_offset.update(positions)

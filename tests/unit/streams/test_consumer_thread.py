@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from pipeline.errors import ChangelogWriteError
 from pipeline.streams import transport
@@ -164,3 +165,22 @@ async def test_a_last_round_that_fails_ends_the_worker() -> None:
     with pytest.raises(ChangelogWriteError):
         await consumer.on_partitions_revoked(set())
     assert consumer.done == ["flow stopped", "committed", "crashed: the broker did not acknowledge"]
+
+
+@pytest.mark.timeout(60)
+async def test_a_worker_that_its_group_refuses_ends() -> None:
+    """While the group forms nobody fetches, and aiokafka would keep it to itself for ever."""
+
+    def check_errors() -> None:
+        raise GroupAuthorizationFailedError("clout.worker")
+
+    thread = Thread()
+    coordinator = SimpleNamespace(check_errors=check_errors)
+    thread._consumer = cast("Any", SimpleNamespace(_coordinator=coordinator, _fetcher=None))
+    await thread.start()
+    while not thread.heard:
+        await asyncio.sleep(0)
+    assert "CLOUT_GROUP_INSTANCE_ID" in thread.heard[0][0]
+    assert "GroupAuthorizationFailedError" in thread.heard[0][0]
+    thread._consumer = None
+    await thread.stop()

@@ -379,6 +379,18 @@ def test_until_the_last_owners_place_is_reached_nothing_goes_out() -> None:
     assert keeper.details_due(part, rounds.now, 10).tolist() == [0, 1]
 
 
+def test_what_had_to_wait_goes_out_when_the_last_owners_place_is_reached() -> None:
+    """Not with what is owed for long, however much else happens."""
+    rounds = Round()
+    rounds.engage("n:a", "n:b")
+    part, keeper = rounds.part, rounds.emission
+    part.counted[SHARES] = part.positions[SHARES] + 1
+    keeper.due(part, rounds.now)
+    part.dirty[:] = [False, True] + [False] * (part.room - 2)
+    part.positions[SHARES] += 1
+    assert [due.rows.tolist() for due in keeper.due(part, rounds.now)] == [[0, 1]]
+
+
 def test_a_row_that_was_dropped_is_saved_no_more() -> None:
     """Its document had just gone out. A row without an id would be nobody's, and no recovery could read it."""
     rounds = Round()

@@ -135,6 +135,19 @@ async def test_a_group_that_forms_anew_waits_for_so_long_only() -> None:
         await lease.require()
 
 
+async def test_late_answers_of_a_group_at_rest_are_no_reason_to_drop_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would give it back: no rebalance follows. Either one comes in time, or the worker ends with an error."""
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    coordinator = Coordinator(True, takes_s=4.0)
+    lease = coordinator.lease()
+    await lease.renew()
+    with pytest.raises(BrokerUnavailableError):
+        await lease.require()
+    assert coordinator.asked > 10
+    coordinator.takes_s = 1.0
+    await lease.require()
+
+
 async def test_it_is_asked_in_the_loop_of_the_worker() -> None:
     """Whoever writes does so in another thread, and the consumer's is asked from the worker's only."""
     loops: list[asyncio.AbstractEventLoop] = []
