@@ -39,7 +39,8 @@ def crash_at(trial: Trial, point: str) -> None:
     successor = trial.worker().wait_ready()
     rows, ahead = recovered(successor)
     assert rows > 0
-    if point in AHEAD:
+    # After a round of details alone everything is committed, whatever it emitted.
+    if point in AHEAD - {"emitted"}:
         assert ahead > 0, "records came again that were counted"
     trial.settle([successor])
     trial.check()
