@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -152,26 +152,25 @@ def test_a_worker_that_joins_and_leaves_holds_nobody_up(trial: Trial) -> None:
         freshness.is_back()
 
 
-def test_a_broker_that_was_frozen_is_caught_up_with(own_trial: Trial, own_broker: Broker) -> None:
-    """Nothing answered for longer than a session."""
-    with fresh(own_trial, supervised=True) as freshness:
+def outlast(trial: Trial, begin: Callable[[], None], end: Callable[[], None], seconds: float) -> None:
+    """Take the broker away for longer than a session, and bring it back."""
+    with fresh(trial, supervised=True) as freshness:
         freshness.start()
-        own_broker.freeze()
-        own_trial.nemesis.note("SIGSTOP of the broker")
-        own_trial.nemesis.moment(FROZEN_S, FROZEN_S)
-        own_broker.thaw()
+        begin()
+        trial.nemesis.note(f"the broker is away for {seconds:g} s")
+        trial.nemesis.moment(seconds, seconds)
+        end()
         freshness.is_back()
+
+
+def test_a_broker_that_was_frozen_is_caught_up_with(own_trial: Trial, own_broker: Broker) -> None:
+    """Nothing answered."""
+    outlast(own_trial, own_broker.freeze, own_broker.thaw, FROZEN_S)
 
 
 def test_a_broker_that_was_cut_off_is_caught_up_with(distant: Trial, proxy: Proxy) -> None:
     """From everyone: agents, the worker, the sink and the lookup service."""
-    with fresh(distant, supervised=True) as freshness:
-        freshness.start()
-        proxy.cut()
-        distant.nemesis.note("every connection to the broker is cut")
-        distant.nemesis.moment(CUT_S, CUT_S)
-        proxy.heal()
-        freshness.is_back()
+    outlast(distant, proxy.cut, proxy.heal, CUT_S)
     assert proxy.broken > 0
 
 
